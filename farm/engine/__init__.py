@@ -1,0 +1,1 @@
+"""Many jobs: the pure machine and the drivers that give it hands."""

@@ -1,0 +1,63 @@
+"""What the catalogue remembers: each attempt at a job, and each wheel of the index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from farm.model.job import JobKey
+    from farm.model.package import Digest, NormalizedName, Version
+
+State = Literal["building", "built", "proven", "published", "failed", "timed-out", "rejected", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try at one job. `id` is short, unique and sorts by time; `log` is relative to the store.
+
+    `key` is None until the inputs are all known. `wheel` is the file name and `digest` the sha256 of what came out.
+    """
+
+    id: str
+    run: str
+    name: NormalizedName
+    version: Version
+    target: str
+    state: State
+    started: datetime
+    ended: datetime | None
+    log: str
+    image: str = ""
+    key: JobKey | None = None
+    wheel: str = ""
+    digest: Digest | None = None
+    cause: str = ""
+    summary: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WheelRecord:
+    """A wheel's row: what its page entry says and where it came from.
+
+    `requires_python`, `yanked` and `upload_time` are the sdist's (index-servers.md 3.7: clients filter by them).
+    """
+
+    filename: str
+    name: NormalizedName
+    version: Version
+    sha256: Digest
+    size: int
+    metadata_sha256: Digest
+    requires_python: str | None
+    yanked: bool | str
+    upload_time: datetime | None
+    built_at: datetime
+    sdist: str
+    sdist_sha256: Digest
+    key: JobKey
+    attempt: str
+    targets: tuple[str, ...]

@@ -1,0 +1,103 @@
+"""What a builder and a prover are asked, and what an inspector finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from farm.errors import FarmError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from farm.model.image import Image
+    from farm.model.job import Job
+    from farm.model.outcome import Diagnosis
+    from farm.model.package import NormalizedName, Version
+    from farm.model.target import Target
+
+
+class IntegrityError(FarmError):
+    """Bytes are not what the index promised. The work stage turns it into a failure of the package."""
+
+    exit_code = 8
+
+
+class BadSdist(FarmError):  # noqa: N818 - names the thing, like BadZipFile
+    """The sdist is no archive, is unsafe to unpack (a path that leaves it), or lacks its own folder."""
+
+    exit_code = 9
+
+
+class BuildFailed(FarmError):  # noqa: N818 - raised inside the builder, turned into Failed by the work stage
+    """A backend failed when asked a question. Carries the diagnosis; never reaches the command line."""
+
+    exit_code = 10
+
+    def __init__(self, diagnosis: Diagnosis) -> None:
+        super().__init__(diagnosis.summary, solution=diagnosis.remedy)
+        self.diagnosis = diagnosis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds of one container: wall time in seconds, memory in bytes, processes, CPUs (fractional, 0 for all)."""
+
+    seconds: float
+    memory: int
+    processes: int
+    cpus: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildRequest:
+    """Everything that a build container gets, already on this disk and checked.
+
+    `wheels` is a folder with the build dependencies as wheels and nothing else; `crates` a folder with vendored crates
+    and their `config.toml`, or None. `log` is appended to, `out` receives the wheel. `attempt` labels the containers, so
+    that what a dead process left behind can be found. `epoch` is SOURCE_DATE_EPOCH, seconds since 1970.
+    """
+
+    job: Job
+    image: Image
+    sdist: Path
+    wheels: Path
+    crates: Path | None
+    log: Path
+    out: Path
+    attempt: str
+    limits: Limits
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofRequest:
+    """A wheel and everything it needs at run time, to be installed with no index at all on `target`'s runtime image.
+
+    `modules` are the top-level modules to import (from its RECORD, less the recipe's `skip_imports`).
+    """
+
+    target: Target
+    image: Image
+    wheel: Path
+    beside: tuple[Path, ...]
+    modules: tuple[str, ...]
+    name: NormalizedName
+    version: Version
+    log: Path
+    attempt: str
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WheelFacts:
+    """What a wheel file holds. `platforms` are the policies that auditwheel finds its binaries to satisfy, lowest first
+    (empty without binaries). `faults` are what is wrong with it, in words; empty when its tags and RECORD hold.
+    `metadata` is the METADATA file's bytes. `modules` are its importable top-level names.
+    """
+
+    metadata: bytes
+    native: bool
+    platforms: tuple[str, ...]
+    modules: tuple[str, ...]
+    faults: tuple[str, ...]

@@ -1,0 +1,142 @@
+"""Jobs: one wheel to build, all its inputs, and the plan that orders them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NewType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from farm.model.image import ImageSpec
+    from farm.model.package import Digest, IndexFile, NormalizedName, Pin
+    from farm.model.target import Target
+
+JobId = NewType("JobId", str)
+"""`docopt-0.6.2-cp311-manylinux_2_36_x86_64`: unique in a plan, legal as a file name."""
+
+JobKey = NewType("JobKey", str)
+"""sha256 over every input of a build. Same key, same wheel."""
+
+Kind = Literal["native", "pure"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What a package needs beyond the default; most packages have none.
+
+    `system_packages` maps an image family ("debian", "manylinux", "musllinux") to the names in its package manager.
+    `build_requires` are added to the sdist's own, `build_constraints` bound them. `skip_imports` are modules that the
+    proof does not import (with the reason in config.toml). `network` leaves the network on while building; recorded.
+    """
+
+    system_packages: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    config_settings: tuple[tuple[str, str], ...] = ()
+    build_requires: tuple[str, ...] = ()
+    build_constraints: tuple[str, ...] = ()
+    skip_imports: tuple[str, ...] = ()
+    network: bool = False
+
+    def packages_for(self, family: str) -> tuple[str, ...]:
+        return dict(self.system_packages).get(family, ())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SdistFacts:
+    """What an sdist says of itself without running any of its code.
+
+    `build_requires` is `[build-system].requires` of its pyproject.toml, or PEP 517's default for a project without one.
+    `metadata` is its METADATA text where that is static (`provisional` False) or guessed from an egg-info
+    (`provisional` True); None where nothing is known. `native` tells whether it holds sources that a compiler would
+    read; `rust` whether it needs cargo.
+    """
+
+    build_requires: tuple[str, ...]
+    backend: str
+    native: bool
+    rust: bool
+    metadata: str | None
+    provisional: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildDependency:
+    """A build requirement, resolved: a wheel that is there (`file`), or one that another job of the plan makes."""
+
+    pin: Pin
+    file: IndexFile | None
+    job: JobId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One wheel to build.
+
+    `target` is built for; `proves` are all targets of the run that the wheel might serve (a pure or abi3 wheel serves
+    several), `target` first. `requires` are the build dependencies with everything they need. `runtime` are the
+    names that the proof installs beside it. `after` is the job whose wheel may make this one unnecessary (the
+    same pin for an older Python).
+    """
+
+    id: JobId
+    pin: Pin
+    target: Target
+    proves: tuple[Target, ...]
+    reason: str
+    sdist: IndexFile
+    kind: Kind
+    rust: bool
+    recipe: Recipe
+    image: ImageSpec
+    requires: tuple[BuildDependency, ...]
+    runtime: tuple[NormalizedName, ...]
+    via: tuple[str, ...]
+    after: JobId | None = None
+
+    @property
+    def needs(self) -> tuple[JobId, ...]:
+        """The jobs that must be published before this one can start."""
+        return tuple(d.job for d in self.requires if d.job is not None)
+
+
+def job_id(pin: Pin, target: Target) -> JobId:
+    return JobId(f"{pin.name}-{pin.version}-{target.name}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The jobs in an order that can be run from first to last, and what cannot be planned, with the reason.
+
+    `runtime_jobs` maps a job to the jobs of the plan that its proof needs installed.
+    """
+
+    jobs: tuple[Job, ...] = ()
+    refused: tuple[tuple[Pin, Target, str], ...] = ()
+    runtime_jobs: Mapping[JobId, tuple[JobId, ...]] = field(default_factory=dict)
+
+
+_KEY_SCHEMA = 1
+
+
+def job_key(job: Job, image: str, dependencies: tuple[tuple[str, Digest], ...]) -> JobKey:
+    """Return the digest over every input of a build.
+
+    `image` is the engine's image ID (overlay included); `dependencies` are (file name, sha256) of the wheels that the
+    build environment holds. Raising `_KEY_SCHEMA` makes every wheel new: do so when the way of building changes.
+    """
+    inputs = {
+        "schema": _KEY_SCHEMA,
+        "sdist": job.sdist.sha256,
+        "target": job.target.name,
+        "image": image,
+        "dependencies": sorted(dependencies),
+        "recipe": {
+            "environment": job.recipe.environment,
+            "config_settings": job.recipe.config_settings,
+            "network": job.recipe.network,
+        },
+    }
+    return JobKey(hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest())

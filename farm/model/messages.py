@@ -1,0 +1,66 @@
+"""What the machine and its hands say to each other: commands out, events in. Values only, no time but inside events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from farm.model.job import Job, JobId
+    from farm.model.outcome import Built, Failed, Published, TimedOut, Verified
+    from farm.model.target import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """Build this job. `made` are the wheels of the plan that it needs, all published."""
+
+    job: Job
+    made: tuple[Published, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verify:
+    """Prove this wheel on each target it serves. `beside` are the plan's wheels that it needs at run time."""
+
+    job: Job
+    built: Built
+    targets: tuple[Target, ...]
+    beside: tuple[Built, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publish:
+    """Make this proven wheel visible."""
+
+    job: Job
+    verified: Verified
+
+
+Command = Build | Verify | Publish
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildDone:
+    job: JobId
+    outcome: Built | Failed | TimedOut
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyDone:
+    job: JobId
+    outcome: Verified | Failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishDone:
+    job: JobId
+    outcome: Published | Failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """The user asked to stop: start nothing new."""
+
+
+Event = BuildDone | VerifyDone | PublishDone | Stop

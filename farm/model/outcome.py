@@ -1,0 +1,107 @@
+"""How a job went. One type a stage: Built -> Verified -> Published; a wheel that is not Verified cannot be published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import PurePath
+
+    from farm.model.job import JobKey
+    from farm.model.package import Digest
+    from farm.model.target import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """The cause of a failure read off a log: `cause` is a short code, `line` the log line that proves it (1-based `number`)."""
+
+    cause: str
+    summary: str
+    line: str = ""
+    number: int = 0
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagedWheel:
+    """A wheel file that came out of a build and has not been proven. `sha256` was computed by the host."""
+
+    filename: str
+    path: PurePath
+    sha256: Digest
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A build made a wheel. `reused` when the same key had been built before. `attempt` names the log."""
+
+    attempt: str
+    key: JobKey
+    wheel: StagedWheel
+    seconds: float
+    reused: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """A build or a fetch failed. `stage`: "fetch", "requirements", "build", "check", "proof", "publish"."""
+
+    attempt: str
+    stage: str
+    diagnosis: Diagnosis
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedOut:
+    """The build ran longer than `limit` seconds and was killed with its children."""
+
+    attempt: str
+    limit: float
+    seconds: float
+
+
+Outcome = Built | Failed | TimedOut
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One question of the proof and its answer."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The clean-room test of one wheel on one target. `image` is the runtime image's ID."""
+
+    target: Target
+    image: str
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        return all(check.ok for check in self.checks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """A wheel whose tags, metadata and clean-room installs hold. Only the verify stage makes one."""
+
+    built: Built
+    verdicts: tuple[Verdict, ...]
+    metadata: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A wheel that clients can install. `already` when the index had those very bytes."""
+
+    verified: Verified
+    url: str
+    already: bool = False

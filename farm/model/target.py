@@ -1,0 +1,198 @@
+"""Target: one kind of client, by the last two thirds of a wheel's name: `cp312-manylinux_2_28_x86_64`.
+
+It fixes the ordered wheel tags (what that client's pip would take, best first) and the marker environment (PEP 508).
+The libc level in the name is the accept level: the libc of the machines that install.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Literal
+
+from packaging.tags import Tag, compatible_tags, cpython_tags, generic_tags, mac_platforms
+
+from farm.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_NAME = re.compile(r"(?P<impl>cp|pp)(?P<major>3)(?P<minor>\d{1,2})(?P<t>t?)-(?P<platform>[a-z0-9_]+?)(?:@(?P<patch>3\.\d+\.\d+))?")
+_LINUX = re.compile(r"(?P<kind>manylinux|musllinux)_(?P<major>\d+)_(?P<minor>\d+)_(?P<arch>[a-z0-9_]+)")
+_MACOS = re.compile(r"macosx_(?P<major>\d+)_(?P<minor>\d+)_(?P<arch>x86_64|arm64)")
+_ALIASES = {"manylinux1": "manylinux_2_5", "manylinux2010": "manylinux_2_12", "manylinux2014": "manylinux_2_17"}
+_LINUX_ARCHES = ("x86_64", "aarch64", "i686", "armv7l", "ppc64le", "s390x", "riscv64")
+_WINDOWS = {"win_amd64": "AMD64", "win_arm64": "ARM64", "win32": "x86"}
+# The oldest patch release that a supported distribution still ships; markers and Requires-Python may read it.
+_ASSUMED_PATCH = {(3, 9): 2, (3, 10): 6, (3, 11): 2, (3, 12): 3, (3, 13): 5}
+_ABI_SINCE_MANYLINUX = {"x86_64": 5, "i686": 5}
+
+Libc = Literal["manylinux", "musllinux"]
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Target:
+    """One kind of client.
+
+    `platform` is a platform tag (`manylinux_2_28_x86_64`, `macosx_14_0_arm64`, `win_amd64`); `full_version` is the
+    interpreter's, three numbers.
+    """
+
+    implementation: Literal["cp", "pp"]
+    python: tuple[int, int]
+    free_threaded: bool
+    platform: str
+    full_version: str
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def python_tag(self) -> str:
+        """`cp311`, `cp314t`, `pp311`."""
+        return f"{self.implementation}{self.python[0]}{self.python[1]}{'t' if self.free_threaded else ''}"
+
+    @property
+    def name(self) -> str:
+        return f"{self.python_tag}-{self.platform}"
+
+    @property
+    def libc(self) -> tuple[Libc, int, int] | None:
+        """The libc family and the level where it is deployed; None outside Linux."""
+        match = _LINUX.fullmatch(self.platform)
+        if match is None:
+            return None
+        kind: Libc = "manylinux" if match["kind"] == "manylinux" else "musllinux"
+        return kind, int(match["major"]), int(match["minor"])
+
+    @property
+    def arch(self) -> str:
+        """`x86_64`, `aarch64`, `arm64` (macOS), `amd64` (Windows): the last part of the platform tag."""
+        linux = _LINUX.fullmatch(self.platform) or _MACOS.fullmatch(self.platform)
+        return linux["arch"] if linux else self.platform.removeprefix("win_")
+
+    @cached_property
+    def ranks(self) -> Mapping[Tag, int]:
+        """Each tag that this client takes, with its rank; 0 is the best (the order of `packaging.tags.sys_tags`)."""
+        ranks: dict[Tag, int] = {}
+        for tag in _tags(self):
+            ranks.setdefault(tag, len(ranks))
+        return ranks
+
+    @cached_property
+    def markers(self) -> Mapping[str, str]:
+        """All eleven marker values (dependency specifiers, "Environment Markers"); release and version stay empty, as in uv."""
+        return _markers(self)
+
+    def rank(self, tags: frozenset[Tag]) -> int | None:
+        """Return the best rank among a wheel's tags, or None when this client takes none of them."""
+        found = [rank for tag in tags if (rank := self.ranks.get(tag)) is not None]
+        return min(found) if found else None
+
+
+def parse_target(text: str) -> Target:
+    """Return the target of a name such as `cp312-manylinux_2_28_x86_64` or `cp311-win_amd64@3.11.9`.
+
+    `manylinux2014_x86_64` and its like are read as the level they stand for (PEP 600). UsageError otherwise.
+    """
+    match = _NAME.fullmatch(text.strip())
+    platform = _platform(match["platform"]) if match else None
+    if match is None or platform is None:
+        raise _unknown(text)
+    python = (int(match["major"]), int(match["minor"]))
+    if match["t"] and (match["impl"] != "cp" or python < (3, 13)):
+        raise _unknown(text)
+    full = match["patch"] or f"{python[0]}.{python[1]}.{_ASSUMED_PATCH.get(python, 0)}"
+    if not full.startswith(f"{python[0]}.{python[1]}."):
+        raise _unknown(text)
+    implementation: Literal["cp", "pp"] = "pp" if match["impl"] == "pp" else "cp"
+    return Target(
+        implementation=implementation, python=python, free_threaded=bool(match["t"]), platform=platform, full_version=full
+    )
+
+
+def _platform(text: str) -> str | None:
+    for alias, level in _ALIASES.items():
+        if text.startswith(alias + "_"):
+            text = level + text.removeprefix(alias)
+    linux = _LINUX.fullmatch(text)
+    if linux:
+        return text if linux["arch"] in _LINUX_ARCHES else None
+    return text if text in _WINDOWS or _MACOS.fullmatch(text) else None
+
+
+def _unknown(text: str) -> UsageError:
+    examples = [
+        f"cp3{minor}{t}-{platform}"
+        for minor in range(9, 16)
+        for t in (("", "t") if minor >= 13 else ("",))
+        for platform in (
+            "manylinux_2_17_x86_64", "manylinux_2_28_x86_64", "manylinux_2_36_x86_64", "manylinux_2_41_x86_64",
+            "manylinux_2_28_aarch64", "musllinux_1_2_x86_64", "musllinux_1_2_aarch64", "macosx_14_0_arm64", "win_amd64",
+        )
+    ]  # fmt: skip
+    near = difflib.get_close_matches(text, examples, n=3, cutoff=0.5)
+    hint = f"perhaps you meant {', '.join(near)}" if near else "for example cp312-manylinux_2_28_x86_64"
+    return UsageError(
+        f"unknown target {text!r}: expected PYTHON-PLATFORM, such as cp312-manylinux_2_28_x86_64,"
+        " cp314t-musllinux_1_2_aarch64, cp313-macosx_14_0_arm64 or cp312-win_amd64",
+        solution=hint,
+    )
+
+
+def _platforms(target: Target) -> Iterator[str]:
+    """Yield the platform tags that the client takes, best first (PEP 600, PEP 656; aliases after the level they stand for)."""
+    macos = _MACOS.fullmatch(target.platform)
+    if macos:
+        yield from mac_platforms((int(macos["major"]), int(macos["minor"])), macos["arch"])
+        return
+    libc = target.libc
+    if libc is None:
+        yield target.platform
+        return
+    kind, major, minor = libc
+    # `linux_*` comes first in packaging's own list, so that is the order in which pip ranks it.
+    yield f"linux_{target.arch}"
+    lowest = _ABI_SINCE_MANYLINUX.get(target.arch, 17) if kind == "manylinux" else 0
+    legacy = {level: alias for alias, level in _ALIASES.items()}
+    for level in range(minor, lowest - 1, -1):
+        yield f"{kind}_{major}_{level}_{target.arch}"
+        alias = legacy.get(f"{kind}_{major}_{level}")
+        if alias:
+            yield f"{alias}_{target.arch}"
+
+
+@cache
+def _tags(target: Target) -> tuple[Tag, ...]:
+    platforms = list(_platforms(target))
+    short = f"{target.implementation}{target.python[0]}{target.python[1]}"
+    if target.implementation == "cp":
+        own = cpython_tags(target.python, [target.python_tag], platforms)
+        return (*own, *compatible_tags(target.python, short, platforms))
+    abi = f"pypy{target.python[0]}{target.python[1]}_pp73"
+    return (*generic_tags(short, [abi, "none"], platforms), *compatible_tags(target.python, "pp3", platforms))
+
+
+def _markers(target: Target) -> dict[str, str]:
+    if target.platform in _WINDOWS:
+        system = ("nt", "win32", "Windows", _WINDOWS[target.platform])
+    elif target.libc is None:
+        system = ("posix", "darwin", "Darwin", target.arch)
+    else:
+        system = ("posix", "linux", "Linux", target.arch)
+    cpython = target.implementation == "cp"
+    return {
+        "implementation_name": "cpython" if cpython else "pypy",
+        "implementation_version": target.full_version if cpython else "7.3.19",
+        "os_name": system[0],
+        "platform_machine": system[3],
+        "platform_python_implementation": "CPython" if cpython else "PyPy",
+        "platform_release": "",
+        "platform_system": system[2],
+        "platform_version": "",
+        "python_full_version": target.full_version,
+        "python_version": f"{target.python[0]}.{target.python[1]}",
+        "sys_platform": system[1],
+    }

@@ -1,0 +1,167 @@
+"""What the thinking half asks of the world, on one page. Each docstring lists every failure and what it means.
+
+Adapters satisfy these by shape; `wire.py` is where the type checker proves it. Every method may raise StoreError when
+the disk is full or not writable, and EngineError where it says "engine".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+    from pathlib import Path
+
+    from farm.model.attempt import Attempt, WheelRecord
+    from farm.model.build import BuildRequest, ProofRequest, WheelFacts
+    from farm.model.demand import Demand
+    from farm.model.gap import Resolution, Unresolved
+    from farm.model.image import Image, ImageSpec
+    from farm.model.job import JobKey, SdistFacts
+    from farm.model.outcome import Failed, StagedWheel, TimedOut, Verdict, Verified
+    from farm.model.package import Digest, IndexFile, NormalizedName, Pin, Project
+    from farm.model.target import Target
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """Return the time as aware UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back, for durations."""
+        ...
+
+
+class Index(Protocol):
+    """An index that is read: upstream's merged pages, or the farm's own."""
+
+    def project(self, name: NormalizedName) -> Project | None:
+        """Return the page, or None when every index says 404. UpstreamError when one did not answer: then nothing is known."""
+        ...
+
+
+class Downloads(Protocol):
+    def fetch(self, file: IndexFile) -> Path:
+        """Return the file's path on this disk, its sha256 checked against the index on every use.
+
+        UpstreamError when it cannot be had; IntegrityError (farm.model.build) when the bytes are not what the index promised.
+        """
+        ...
+
+
+class Sdists(Protocol):
+    def facts(self, pin: Pin, file: IndexFile) -> SdistFacts:
+        """Return what the sdist says of itself; runs none of its code. Same failures as Downloads.fetch; BadSdist when it is no archive."""
+        ...
+
+
+class Resolver(Protocol):
+    def resolve(self, demand: Demand, target: Target) -> Resolution | Unresolved:
+        """Return the pins that `target` needs. Runs no package code. UpstreamError when an index did not answer."""
+        ...
+
+
+class Images(Protocol):
+    """Builder and runtime images on the engine. Engine; ImageError when a build fails."""
+
+    def choose(self, target: Target) -> ImageSpec:
+        """Return the builder image for a target. ImageError when none serves it, naming the targets that are served."""
+        ...
+
+    def ensure(self, spec: ImageSpec, say: Callable[[str], None]) -> Image:
+        """Return the image, building it when it is absent or its inputs changed."""
+        ...
+
+    def overlay(self, base: Image, packages: Sequence[str], say: Callable[[str], None]) -> Image:
+        """Return `base` with a recipe's system packages added; `base` itself when there are none."""
+        ...
+
+
+class Builder(Protocol):
+    """Builds one wheel in a container. Engine."""
+
+    def requirements(self, request: BuildRequest) -> tuple[str, ...]:
+        """Return what the backend asks for beyond the static requirements (PEP 517 get_requires_for_build_wheel), asked offline.
+
+        BuildFailed (farm.model.build) when the backend fails.
+        """
+        ...
+
+    def metadata(self, request: BuildRequest) -> str:
+        """Return the METADATA text (PEP 517 prepare_metadata_for_build_wheel), asked offline. BuildFailed as above."""
+        ...
+
+    def build(self, request: BuildRequest) -> StagedWheel | Failed | TimedOut:
+        """Build, with the network off unless the recipe says otherwise. A package's failure is a value, never an exception."""
+        ...
+
+
+class Inspector(Protocol):
+    """Looks into a wheel file without running any of it. The builder's word is not trusted."""
+
+    def inspect(self, wheel: Path) -> WheelFacts:
+        """Return what the wheel is. Never raises for a bad wheel: its faults are in the facts."""
+        ...
+
+
+class Prover(Protocol):
+    def prove(self, request: ProofRequest) -> Verdict:
+        """Install and import the wheel in a clean runtime container without compilers. Engine."""
+        ...
+
+
+class Store(Protocol):
+    """The published index and the bytes behind it."""
+
+    def publish(self, record: WheelRecord, verified: Verified) -> str:
+        """Make a wheel visible, durably and atomically; return its URL path. NameTaken when other bytes have its name."""
+        ...
+
+    def project(self, name: NormalizedName) -> Project | None:
+        """Return the farm's own wheels of a project; urls are paths below the index's root."""
+        ...
+
+    def blob(self, digest: Digest) -> Path | None:
+        """Return where the bytes lie, or None."""
+        ...
+
+    def keep(self, source: Path) -> Digest:
+        """Copy a file in durably, under its digest."""
+        ...
+
+
+class Catalogue(Protocol):
+    """Past attempts. Survives a kill at any moment."""
+
+    def begin(self, attempt: Attempt) -> None: ...
+
+    def finish(self, attempt: Attempt) -> None: ...
+
+    def built(self, key: JobKey) -> Attempt | None:
+        """Return the newest attempt that built a wheel from these very inputs, or None."""
+        ...
+
+    def attempts(self, name: NormalizedName | None, limit: int) -> tuple[Attempt, ...]:
+        """Return attempts, newest first."""
+        ...
+
+
+class Locks(Protocol):
+    def job(self, key: JobKey) -> AbstractContextManager[None]:
+        """Hold the job: another process that wants to build the same key waits. Released when the holder dies."""
+        ...
+
+
+class Progress(Protocol):
+    """Talk, on stderr. Never data."""
+
+    def say(self, subject: str, text: str) -> None:
+        """Tell one line about a job or image, e.g. ("docopt-0.6.2", "building")."""
+        ...
+
+    def output(self, subject: str, line: str) -> None:
+        """Pass on one line of a build's own output."""
+        ...

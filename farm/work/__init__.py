@@ -1,0 +1,1 @@
+"""One job, from gap to published wheel; effects only through `farm.ports`."""
