@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from farm.model.build import BuildRequest, ProofRequest, WheelFacts
     from farm.model.demand import Demand
     from farm.model.gap import Resolution, Unresolved
-    from farm.model.image import Image, ImageSpec
-    from farm.model.job import JobKey, SdistFacts
+    from farm.model.image import Image, ImageSpec, Role
+    from farm.model.job import Job, JobKey, Recipe, SdistFacts
     from farm.model.outcome import Failed, StagedWheel, TimedOut, Verdict, Verified
     from farm.model.package import Digest, IndexFile, NormalizedName, Pin, Project
     from farm.model.target import Target
@@ -54,7 +54,10 @@ class Downloads(Protocol):
 
 class Sdists(Protocol):
     def facts(self, pin: Pin, file: IndexFile) -> SdistFacts:
-        """Return what the sdist says of itself; runs none of its code. Same failures as Downloads.fetch; BadSdist when it is no archive."""
+        """Return what the sdist says of itself; runs none of its code.
+
+        Same failures as Downloads.fetch; BadSdist when it is no archive.
+        """
         ...
 
 
@@ -67,8 +70,8 @@ class Resolver(Protocol):
 class Images(Protocol):
     """Builder and runtime images on the engine. Engine; ImageError when a build fails."""
 
-    def choose(self, target: Target) -> ImageSpec:
-        """Return the builder image for a target. ImageError when none serves it, naming the targets that are served."""
+    def choose(self, target: Target, role: Role) -> ImageSpec:
+        """Return the builder or runtime image for a target. ImageError when none serves it, naming those that are served."""
         ...
 
     def ensure(self, spec: ImageSpec, say: Callable[[str], None]) -> Image:
@@ -96,6 +99,52 @@ class Builder(Protocol):
 
     def build(self, request: BuildRequest) -> StagedWheel | Failed | TimedOut:
         """Build, with the network off unless the recipe says otherwise. A package's failure is a value, never an exception."""
+        ...
+
+
+class Crates(Protocol):
+    def vendor(self, job: Job, image: Image, sdist: Path, log: Path) -> Path | None:
+        """Return a folder with the crates of a Rust sdist and cargo's config.toml, fetched without running package code.
+
+        None when it needs none. Engine; BuildFailed when cargo cannot have them.
+        """
+        ...
+
+
+class Toolbox(Protocol):
+    def wheels(self, texts: Sequence[str], recipe: Recipe, target: Target) -> tuple[IndexFile, ...]:
+        """Return the wheels of a build environment that satisfies these requirements.
+
+        BuildFailed (cause "missing-python-build-dep") when one has no wheel; UpstreamError when an index did not answer.
+        """
+        ...
+
+
+class Room(Protocol):
+    """The place of one attempt: a log that stays and a folder that goes when the attempt is over."""
+
+    log: Path
+
+    def folder(self, name: str) -> Path:
+        """Return an empty folder of the room, made on first use."""
+        ...
+
+    def place(self, source: Path, folder: Path, filename: str) -> Path:
+        """Put a file into one of its folders (a link where possible) and return where."""
+        ...
+
+
+class Rooms(Protocol):
+    def room(self, attempt: str) -> AbstractContextManager[Room]:
+        """Open the room of an attempt; its log is appended to."""
+        ...
+
+    def log_path(self, attempt: str) -> str:
+        """Return where the attempt's log is, relative to the store."""
+        ...
+
+    def log_lines(self, attempt: str) -> Iterator[str]:
+        """Yield the lines of an attempt's log; none when there is no log."""
         ...
 
 
@@ -128,6 +177,10 @@ class Store(Protocol):
         """Return where the bytes lie, or None."""
         ...
 
+    def digest(self, path: Path) -> Digest:
+        """Return the sha256 of a file's bytes."""
+        ...
+
     def keep(self, source: Path) -> Digest:
         """Copy a file in durably, under its digest."""
         ...
@@ -139,6 +192,8 @@ class Catalogue(Protocol):
     def begin(self, attempt: Attempt) -> None: ...
 
     def finish(self, attempt: Attempt) -> None: ...
+
+    def attempt(self, identity: str) -> Attempt | None: ...
 
     def built(self, key: JobKey) -> Attempt | None:
         """Return the newest attempt that built a wheel from these very inputs, or None."""

@@ -57,7 +57,7 @@ class WheelRecord:
     upload_time: datetime | None
     built_at: datetime
     sdist: str
-    sdist_sha256: Digest
+    sdist_sha256: Digest | None
     key: JobKey
     attempt: str
     targets: tuple[str, ...]

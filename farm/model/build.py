@@ -39,6 +39,12 @@ class BuildFailed(FarmError):  # noqa: N818 - raised inside the builder, turned 
         self.diagnosis = diagnosis
 
 
+class NameTaken(FarmError):  # noqa: N818 - names what happened
+    """The index has a file of this name with other bytes; bytes under a name never change."""
+
+    exit_code = 11
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Bounds of one container: wall time in seconds, memory in bytes, processes, CPUs (fractional, 0 for all)."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NewType
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from farm.model.image import ImageSpec
-    from farm.model.package import Digest, IndexFile, NormalizedName, Pin
+    from farm.model.package import Digest, IndexFile, Pin
     from farm.model.target import Target
 
 JobId = NewType("JobId", str)
@@ -28,8 +26,9 @@ class Recipe:
     """What a package needs beyond the default; most packages have none.
 
     `system_packages` maps an image family ("debian", "manylinux", "musllinux") to the names in its package manager.
-    `build_requires` are added to the sdist's own, `build_constraints` bound them. `skip_imports` are modules that the
-    proof does not import (with the reason in config.toml). `network` leaves the network on while building; recorded.
+    `build_requires` are added to the sdist's own, `build_constraints` bound them. `kind` overrides what the sdist
+    looks like. `skip_imports` are modules that the proof does not import (with the reason in config.toml). `network`
+    leaves the network on while building; recorded.
     """
 
     system_packages: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -37,6 +36,7 @@ class Recipe:
     config_settings: tuple[tuple[str, str], ...] = ()
     build_requires: tuple[str, ...] = ()
     build_constraints: tuple[str, ...] = ()
+    kind: Kind | None = None
     skip_imports: tuple[str, ...] = ()
     network: bool = False
 
@@ -49,6 +49,7 @@ class SdistFacts:
     """What an sdist says of itself without running any of its code.
 
     `build_requires` is `[build-system].requires` of its pyproject.toml, or PEP 517's default for a project without one.
+    `asks` tells that the backend may require more when asked (PEP 517 get_requires_for_build_wheel).
     `metadata` is its METADATA text where that is static (`provisional` False) or guessed from an egg-info
     (`provisional` True); None where nothing is known. `native` tells whether it holds sources that a compiler would
     read; `rust` whether it needs cargo.
@@ -58,13 +59,14 @@ class SdistFacts:
     backend: str
     native: bool
     rust: bool
+    asks: bool
     metadata: str | None
     provisional: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BuildDependency:
-    """A build requirement, resolved: a wheel that is there (`file`), or one that another job of the plan makes."""
+class Dependency:
+    """Something a job needs installed: a wheel that is there (`file`), or one that another job makes (`job`)."""
 
     pin: Pin
     file: IndexFile | None
@@ -72,27 +74,35 @@ class BuildDependency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """A target on which a wheel is proven, and everything that is installed beside it there."""
+
+    target: Target
+    beside: tuple[Dependency, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One wheel to build.
 
-    `target` is built for; `proves` are all targets of the run that the wheel might serve (a pure or abi3 wheel serves
-    several), `target` first. `requires` are the build dependencies with everything they need. `runtime` are the
-    names that the proof installs beside it. `after` is the job whose wheel may make this one unnecessary (the
-    same pin for an older Python).
+    `target` is built for; `proofs` are all targets of the run that the wheel might serve (a pure or abi3 wheel serves
+    several), its own first, each with what the proof installs beside the wheel. `requires` are the build dependencies
+    with everything they need; `asks` tells whether the backend may want more and has to be asked. `after` is the job
+    whose wheel may make this one unnecessary (the same pin for an older Python).
     """
 
     id: JobId
     pin: Pin
     target: Target
-    proves: tuple[Target, ...]
+    proofs: tuple[Proof, ...]
     reason: str
     sdist: IndexFile
     kind: Kind
     rust: bool
+    asks: bool
     recipe: Recipe
     image: ImageSpec
-    requires: tuple[BuildDependency, ...]
-    runtime: tuple[NormalizedName, ...]
+    requires: tuple[Dependency, ...]
     via: tuple[str, ...]
     after: JobId | None = None
 
@@ -101,21 +111,33 @@ class Job:
         """The jobs that must be published before this one can start."""
         return tuple(d.job for d in self.requires if d.job is not None)
 
+    @property
+    def beside(self) -> tuple[JobId, ...]:
+        """The jobs whose wheels its proofs install beside its own, for whichever target."""
+        jobs = (d.job for proof in self.proofs for d in proof.beside)
+        return tuple(dict.fromkeys(job for job in jobs if job is not None and job != self.id))
+
 
 def job_id(pin: Pin, target: Target) -> JobId:
     return JobId(f"{pin.name}-{pin.version}-{target.name}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """The jobs in an order that can be run from first to last, and what cannot be planned, with the reason.
+class Refusal:
+    """A gap that cannot become a job, and why: an unreadable sdist, build requirements without a solution, a cycle."""
 
-    `runtime_jobs` maps a job to the jobs of the plan that its proof needs installed.
-    """
+    pin: Pin
+    target: Target
+    reason: str
+    via: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The jobs in an order in which they can be run from first to last, and what cannot be planned."""
 
     jobs: tuple[Job, ...] = ()
-    refused: tuple[tuple[Pin, Target, str], ...] = ()
-    runtime_jobs: Mapping[JobId, tuple[JobId, ...]] = field(default_factory=dict)
+    refused: tuple[Refusal, ...] = ()
 
 
 _KEY_SCHEMA = 1

@@ -6,27 +6,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from farm.model.job import Job, JobId
+    from collections.abc import Mapping
+
+    from farm.model.job import Job, JobId, Proof
     from farm.model.outcome import Built, Failed, Published, TimedOut, Verified
-    from farm.model.target import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """Build this job. `made` are the wheels of the plan that it needs, all published."""
+    """Build this job. `made` are the wheels of the plan that it needs, by the job that made each, all published."""
 
     job: Job
-    made: tuple[Published, ...]
+    made: Mapping[JobId, Published]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verify:
-    """Prove this wheel on each target it serves. `beside` are the plan's wheels that it needs at run time."""
+    """Prove this wheel on each target it serves. `made` are the plan's wheels that go beside it, by job."""
 
     job: Job
     built: Built
-    targets: tuple[Target, ...]
-    beside: tuple[Built, ...]
+    proofs: tuple[Proof, ...]
+    made: Mapping[JobId, Built]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

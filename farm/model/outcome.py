@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import PurePath
+    from pathlib import Path
 
     from farm.model.job import JobKey
     from farm.model.package import Digest
@@ -29,18 +29,19 @@ class StagedWheel:
     """A wheel file that came out of a build and has not been proven. `sha256` was computed by the host."""
 
     filename: str
-    path: PurePath
+    path: Path
     sha256: Digest
     size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """A build made a wheel. `reused` when the same key had been built before. `attempt` names the log."""
+    """A build made a wheel. `reused` when the same key had been built before. `attempt` names the log, `image` is an ID."""
 
     attempt: str
     key: JobKey
     wheel: StagedWheel
+    image: str
     seconds: float
     reused: bool = False
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, NewType
 
-from packaging.tags import Tag, parse_tag
 from packaging.utils import (
     BuildTag,
     InvalidSdistFilename,
@@ -21,6 +20,13 @@ from packaging.version import InvalidVersion, Version
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from packaging.tags import Tag
+
+__all__ = [  # names of packaging are part of this module: other rooms take them from here
+    "BuildTag", "Digest", "IndexFile", "NormalizedName", "Pin", "Project", "Version", "WheelName", "file_version", "make_pin",
+    "parse_digest", "parse_sdist_version", "parse_wheel_name", "tags_of",
+]  # fmt: skip
 
 Digest = NewType("Digest", str)
 """A sha256 as 64 lower-case hex digits."""
@@ -72,7 +78,7 @@ class WheelName:
 
 @cache
 def parse_wheel_name(filename: str) -> WheelName | None:
-    """Return the parts of a wheel's file name, or None when it does not follow the specification (old uploads, variants)."""
+    """Return the parts of a wheel's file name, or None when it is malformed (old uploads, variants)."""
     try:
         name, version, build, tags = parse_wheel_filename(filename)
     except (InvalidWheelFilename, InvalidVersion, ValueError):
@@ -166,7 +172,3 @@ def tags_of(filename: str) -> frozenset[Tag]:
     """Return the expanded tags of a wheel's file name; empty when it is malformed."""
     wheel = parse_wheel_name(filename)
     return wheel.tags if wheel else frozenset()
-
-
-__all__ = ["BuildTag", "Digest", "IndexFile", "NormalizedName", "Pin", "Project", "Version", "WheelName", "canonicalize_name",
-           "file_version", "make_pin", "parse_digest", "parse_sdist_version", "parse_tag", "parse_wheel_name", "tags_of"]

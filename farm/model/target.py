@@ -19,7 +19,9 @@ from farm.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_NAME = re.compile(r"(?P<impl>cp|pp)(?P<major>3)(?P<minor>\d{1,2})(?P<t>t?)-(?P<platform>[a-z0-9_]+?)(?:@(?P<patch>3\.\d+\.\d+))?")
+_NAME = re.compile(
+    r"(?P<impl>cp|pp)(?P<major>3)(?P<minor>\d{1,2})(?P<t>t?)-(?P<platform>[a-z0-9_]+?)(?:@(?P<patch>3\.\d+\.\d+))?"
+)
 _LINUX = re.compile(r"(?P<kind>manylinux|musllinux)_(?P<major>\d+)_(?P<minor>\d+)_(?P<arch>[a-z0-9_]+)")
 _MACOS = re.compile(r"macosx_(?P<major>\d+)_(?P<minor>\d+)_(?P<arch>x86_64|arm64)")
 _ALIASES = {"manylinux1": "manylinux_2_5", "manylinux2010": "manylinux_2_12", "manylinux2014": "manylinux_2_17"}
@@ -83,7 +85,7 @@ class Target:
 
     @cached_property
     def markers(self) -> Mapping[str, str]:
-        """All eleven marker values (dependency specifiers, "Environment Markers"); release and version stay empty, as in uv."""
+        """All eleven marker values (dependency specifiers); platform_release and _version stay empty, as in uv."""
         return _markers(self)
 
     def rank(self, tags: frozenset[Tag]) -> int | None:
@@ -143,7 +145,7 @@ def _unknown(text: str) -> UsageError:
 
 
 def _platforms(target: Target) -> Iterator[str]:
-    """Yield the platform tags that the client takes, best first (PEP 600, PEP 656; aliases after the level they stand for)."""
+    """Yield the platform tags that the client takes, best first (PEP 600, PEP 656; an alias after its level)."""
     macos = _MACOS.fullmatch(target.platform)
     if macos:
         yield from mac_platforms((int(macos["major"]), int(macos["minor"])), macos["arch"])

@@ -1,0 +1,296 @@
+"""config.toml -> Settings. Every fault at once, each with its dotted path, what was expected, and "perhaps you meant".
+
+`FIELDS` is the whole reference: docs/configuration.md is made from it, and a test holds them together.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+
+from farm.errors import FarmError, UsageError
+from farm.model.job import Recipe
+from farm.model.target import Target, parse_target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from packaging.utils import NormalizedName
+
+    from farm.model.package import Pin
+
+Family = Literal["auto", "official", "debian"]
+
+DEFAULT_TARGETS = ("cp311-manylinux_2_36_x86_64", "cp313-manylinux_2_41_x86_64")
+
+
+class ConfigError(UsageError):
+    """config.toml is not as expected; the reason lists every fault."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeRule:
+    """A recipe and the versions it is for."""
+
+    versions: SpecifierSet
+    recipe: Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that config.toml can say, parsed. Paths are absolute; durations in seconds, sizes in bytes."""
+
+    source: str = "built-in defaults"
+    targets: tuple[Target, ...] = ()
+    store: Path = field(default_factory=Path)
+    index_url: str = ""
+    extra_index_urls: tuple[str, ...] = ()
+    private: tuple[str, ...] = ()
+    index_ttl: float = 600.0
+    index_timeout: float = 60.0
+    image_family: Family = "auto"
+    debian_mirror: str = ""
+    jobs: int = 0
+    time_limit: float = 3600.0
+    memory: int = 4 << 30
+    processes: int = 2048
+    proof_time_limit: float = 300.0
+    from_source: frozenset[NormalizedName] = frozenset()
+    host: str = "127.0.0.1"
+    port: int = 8417
+    recipes: Mapping[NormalizedName, tuple[RecipeRule, ...]] = field(default_factory=dict)
+
+    def recipe(self, pin: Pin) -> Recipe:
+        """Return the first recipe whose versions hold the pin; an empty one when there is none."""
+        for rule in self.recipes.get(pin.name, ()):
+            if rule.versions.contains(pin.version, prereleases=True):
+                return rule.recipe
+        return Recipe()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One key of config.toml: its dotted path, what is expected there, its default as shown, and what it does."""
+
+    path: str
+    expected: str
+    default: str
+    about: str
+    parse: Callable[[Any], Any]
+    setting: str
+
+
+class _Wrong(ValueError):  # noqa: N818 - private
+    """A value is not what its field expects; the message is put after the path."""
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise _Wrong
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise _Wrong
+    return tuple(value)
+
+
+def _number(low: int, high: int) -> Callable[[Any], int]:
+    def parse(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise _Wrong
+        return value
+
+    return parse
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _Wrong
+    return value
+
+
+def _choice(*choices: str) -> Callable[[Any], str]:
+    def parse(value: Any) -> str:
+        if value not in choices:
+            raise _Wrong
+        return str(value)
+
+    return parse
+
+
+def _seconds(value: Any) -> float:
+    """Return the seconds of 90, "90s", "15m", "2h"."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        return float(value)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh])", value) if isinstance(value, str) else None
+    if match is None or float(match[1]) == 0:
+        raise _Wrong
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+def _bytes(value: Any) -> int:
+    """Return the bytes of "512MiB", "4GiB"."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(MiB|GiB|TiB)", value) if isinstance(value, str) else None
+    if match is None or float(match[1]) == 0:
+        raise _Wrong
+    return int(float(match[1]) * {"MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}[match[2]])
+
+
+def _targets(value: Any) -> tuple[Target, ...]:
+    names = _texts(value)
+    if not names:
+        raise _Wrong
+    try:
+        return tuple(dict.fromkeys(parse_target(name) for name in names))
+    except FarmError as error:
+        raise _Wrong(f"{error.reason}; {error.solution}") from error
+
+
+def _names(value: Any) -> frozenset[NormalizedName]:
+    return frozenset(canonicalize_name(name) for name in _texts(value))
+
+
+def _table(value: Any) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+        raise _Wrong
+    return tuple(sorted(value.items()))
+
+
+def _packages(value: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    if not isinstance(value, dict) or not set(value) <= {"debian", "manylinux", "musllinux"}:
+        raise _Wrong
+    return tuple((family, _texts(names)) for family, names in sorted(value.items()))
+
+
+FIELDS: tuple[Field, ...] = tuple(
+    Field(path=path, expected=expected, default=default, about=about, parse=parse, setting=setting)
+    for path, setting, parse, expected, default, about in (
+        ("targets", "targets", _targets, "a list of target names", str(list(DEFAULT_TARGETS)).replace("'", '"'),
+         "The kinds of client that must find wheels. `--target` on the command line replaces them."),
+        ("store.path", "store", _text, "a folder", '".farm"',
+         "Where wheels, pages, logs and the catalogue are kept; relative to config.toml."),
+        ("index.url", "index_url", _text, "a URL", '""', "The upstream index. Empty: the one that pip on this machine is configured to use."),
+        ("index.extra-urls", "extra_index_urls", _texts, "a list of URLs", "[]",
+         "Further upstream indexes; used with `url`. Without `url`, pip's own extra indexes are used."),
+        ("index.private", "private", _texts, "a list of name patterns", "[]", 'Names that are never asked upstream, e.g. `["acme-*"]`.'),
+        ("index.ttl", "index_ttl", _seconds, 'a duration such as "10m"', '"10m"', "How long an upstream page is used without asking again."),
+        ("index.timeout", "index_timeout", _seconds, 'a duration such as "60s"', '"60s"', "How long one answer of the upstream index may take."),
+        ("images.family", "image_family", _choice("auto", "official", "debian"), '"auto", "official" or "debian"', '"auto"',
+         "Which builder images to use: `auto` takes the official manylinux and musllinux ones where they are at hand or can be pulled, else Debian's."),
+        ("images.debian-mirror", "debian_mirror", _text, "a URL", '""', "The Debian mirror for root file systems. Empty: the one that apt on this machine uses."),
+        ("build.jobs", "jobs", _number(0, 1024), "a number of 0 to 1024", "0", "Builds side by side. 0: as many as there are processors."),
+        ("build.time-limit", "time_limit", _seconds, 'a duration such as "1h"', '"1h"', "A build that takes longer is killed with its children."),
+        ("build.memory", "memory", _bytes, 'a size such as "4GiB"', '"4GiB"', "Memory of one build container."),
+        ("build.processes", "processes", _number(16, 1 << 20), "a number of at least 16", "2048", "Processes and threads of one build container."),
+        ("proof.time-limit", "proof_time_limit", _seconds, 'a duration such as "5m"', '"5m"', "A clean-room test that takes longer fails."),
+        ("policy.build-from-source", "from_source", _names, "a list of project names", "[]",
+         "Projects whose upstream wheels do not count: the farm builds its own."),
+        ("serve.host", "host", _text, "an address", '"127.0.0.1"', "Where `farm serve` listens."),
+        ("serve.port", "port", _number(0, 65535), "a port number", "8417", "0 lets the system choose."),
+    )
+)  # fmt: skip
+
+RECIPE_FIELDS: tuple[Field, ...] = tuple(
+    Field(path=path, expected=expected, default=default, about=about, parse=parse, setting=path.replace("-", "_"))
+    for path, parse, expected, default, about in (
+        ("versions", _text, "a version specifier", '""', "The versions that the recipe is for; empty: all."),
+        ("system-packages", _packages, "a table of lists by family (debian, manylinux, musllinux)", "{}",
+         "Installed into an overlay of the builder image."),
+        ("environment", _table, "a table of texts", "{}", "Environment variables of the build."),
+        ("config-settings", _table, "a table of texts", "{}", "PEP 517 config settings, handed to the backend."),
+        ("build-requires", _texts, "a list of requirements", "[]", "Build requirements beyond the sdist's own."),
+        ("build-constraints", _texts, "a list of constraints", "[]", "Bounds on the versions of build requirements."),
+        ("kind", _choice("native", "pure"), '"native" or "pure"', "as the sdist looks", "What the wheel must be."),
+        ("skip-imports", _texts, "a list of modules", "[]", "Top-level modules that the proof must not import."),
+        ("network", _flag, "true or false", "false", "Leave the network on while building; the wheel's record says so."),
+    )
+)  # fmt: skip
+
+
+def load(path: Path | None, *, home: Path) -> Settings:
+    """Return the settings of a config.toml, or the defaults when `path` is None (the store is then below `home`).
+
+    ConfigError with every fault of the file.
+    """
+    if path is None:
+        return Settings(targets=tuple(parse_target(name) for name in DEFAULT_TARGETS), store=home / ".local/share/farm")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = f"{path}: cannot be read: {error.strerror}"
+        raise ConfigError(reason, solution="name another file with --config, or leave it out for the defaults") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}", solution="correct the file at that line") from error
+    return parse(content, source=str(path), folder=path.resolve().parent)
+
+
+def parse(content: dict[str, Any], *, source: str, folder: Path) -> Settings:
+    """Return the settings of a parsed config.toml; relative paths count from `folder`. ConfigError with every fault."""
+    faults: list[str] = []
+    recipes = _recipes(content.pop("recipes", {}), faults)
+    values = _values(_flat(content, ""), {f.path: f for f in FIELDS}, "", faults)
+    if faults:
+        text = "\n".join(f"  {fault}" for fault in faults)
+        reason = f"{source}: {len(faults)} fault{'s' if len(faults) > 1 else ''}\n{text}"
+        raise ConfigError(reason, solution="docs/configuration.md lists every key")
+    values.setdefault("targets", tuple(parse_target(name) for name in DEFAULT_TARGETS))
+    values["store"] = folder / Path(values.get("store", ".farm")).expanduser()
+    return Settings(source=source, recipes=recipes, **values)
+
+
+def _flat(table: dict[str, Any], prefix: str) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    tables = {f.path.split(".", maxsplit=1)[0] for f in FIELDS if "." in f.path}
+    for key, value in table.items():
+        if not prefix and key in tables and isinstance(value, dict):
+            flat |= _flat(value, f"{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _values(flat: dict[str, Any], known: Mapping[str, Field], where: str, faults: list[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for path, value in flat.items():
+        known_field = known.get(path)
+        if known_field is None:
+            near = difflib.get_close_matches(path, [*known, "recipes"] if not where else known, n=1)
+            faults.append(f"{where}{path}: unknown key{f'; perhaps you meant {near[0]}' if near else ''}")
+            continue
+        try:
+            values[known_field.setting] = known_field.parse(value)
+        except _Wrong as error:
+            faults.append(f"{where}{path}: {str(error) or f'expected {known_field.expected}, found {value!r}'}")
+    return values
+
+
+def _recipes(content: Any, faults: list[str]) -> dict[NormalizedName, tuple[RecipeRule, ...]]:
+    """A recipe is a table, or a list of tables where versions differ in what they need."""
+    if not isinstance(content, dict):
+        faults.append(f"recipes: expected a table for each package, found {content!r}")
+        return {}
+    found: dict[NormalizedName, tuple[RecipeRule, ...]] = {}
+    for name, tables in content.items():
+        rules = []
+        for number, table in enumerate(tables if isinstance(tables, list) else [tables]):
+            where = f"recipes.{name}" + (f"[{number}]." if isinstance(tables, list) else ".")
+            if not isinstance(table, dict):
+                faults.append(f"{where[:-1]}: expected a table, found {table!r}")
+                continue
+            values = _values(table, {f.path: f for f in RECIPE_FIELDS}, where, faults)
+            versions = values.pop("versions", "")
+            try:
+                rules.append(RecipeRule(versions=SpecifierSet(versions), recipe=Recipe(**values)))
+            except InvalidSpecifier:
+                faults.append(f"{where}versions: expected a version specifier such as '>=2,<3', found {versions!r}")
+        found[canonicalize_name(name)] = tuple(rules)
+    return found

@@ -1,0 +1,252 @@
+"""Gaps -> Plan: one job for each wheel to build, build dependencies without a wheel included, in an order that can be run."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from packaging.requirements import InvalidRequirement
+from packaging.requirements import Requirement as Specified
+from packaging.utils import canonicalize_name
+
+from farm.errors import FarmError, UpstreamError
+from farm.model.demand import Demand, Origin, Requirement
+from farm.model.gap import Cell, Missing, Present, Unresolved
+from farm.model.job import Dependency, Job, JobId, Plan, Proof, Recipe, Refusal, SdistFacts, job_id
+from farm.survey.detect import DetectPolicy, detect
+from farm.survey.order import cycles, in_order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from farm.model.gap import Matrix
+    from farm.model.image import ImageSpec
+    from farm.model.package import NormalizedName, Pin
+    from farm.model.target import Target
+    from farm.ports import Index, Resolver, Sdists
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanPorts:
+    """What planning asks of the world; all of it only reads."""
+
+    upstream: Index
+    farm: Index
+    resolver: Resolver
+    sdists: Sdists
+    image: Callable[[Target], ImageSpec]
+    recipe: Callable[[Pin], Recipe]
+
+
+class _Refused(Exception):  # noqa: N818 - private: ends the planning of one gap
+    pass
+
+
+def plan(matrix: Matrix, policy: DetectPolicy, ports: PlanPorts) -> Plan:
+    """Return the plan for every gap of the matrix.
+
+    ImageError when no image serves a target that has gaps. A gap that cannot become a job is refused with its reason,
+    and so is what needs it.
+    """
+    draft = _Draft(policy, ports)
+    for cell in matrix.cells:
+        draft.note(cell)
+    draft.settle()
+    return draft.finish()
+
+
+class _Draft:
+    """The plan while it grows: build dependencies that lack wheels add gaps of their own."""
+
+    def __init__(self, policy: DetectPolicy, ports: PlanPorts) -> None:
+        self._policy = policy
+        self._ports = ports
+        self._cells: dict[tuple[Pin, Target], Cell] = {}
+        self._closures: dict[tuple[Pin, Target], dict[NormalizedName, Cell]] = {}
+        self._todo: deque[Cell] = deque()
+        self._jobs: dict[JobId, Job] = {}
+        self._refused: dict[JobId, Refusal] = {}
+        self._resolved: dict[tuple[tuple[str, ...], tuple[str, ...], Target], tuple[Cell, ...]] = {}
+        self._worlds: dict[Target, dict[NormalizedName, Cell]] = {}
+
+    def note(self, cell: Cell) -> None:
+        """Take in a cell of the user's own matrix."""
+        self._worlds.setdefault(cell.target, {})[cell.pin.name] = cell
+        self._add(cell, self._worlds[cell.target])
+
+    def _add(self, cell: Cell, world: dict[NormalizedName, Cell]) -> None:
+        key = (cell.pin, cell.target)
+        if key not in self._cells:
+            self._cells[key] = cell
+            self._closures[key] = world
+            if isinstance(cell.presence, Missing):
+                self._todo.append(cell)
+
+    def settle(self) -> None:
+        """Turn each gap into a job or a refusal, until no build dependency adds another."""
+        while self._todo:
+            cell = self._todo.popleft()
+            identity = job_id(cell.pin, cell.target)
+            try:
+                self._jobs[identity] = self._job(cell)
+            except _Refused as refused:
+                self._refuse(cell, str(refused))
+
+    def _refuse(self, cell: Cell, reason: str) -> None:
+        refusal = Refusal(pin=cell.pin, target=cell.target, reason=reason, via=cell.via)
+        self._refused[job_id(cell.pin, cell.target)] = refusal
+
+    def _job(self, cell: Cell) -> Job:
+        assert isinstance(cell.presence, Missing)
+        image = self._ports.image(cell.target)
+        recipe = self._ports.recipe(cell.pin)
+        facts = self._facts(cell, cell.presence)
+        needed = self._requirements(cell, (*facts.build_requires, *recipe.build_requires), recipe)
+        kind = recipe.kind or ("native" if facts.native else "pure")
+        return Job(
+            id=job_id(cell.pin, cell.target),
+            pin=cell.pin,
+            target=cell.target,
+            proofs=(),
+            reason=cell.presence.reason,
+            sdist=cell.presence.sdist,
+            kind=kind,
+            rust=facts.rust,
+            asks=facts.asks,
+            recipe=recipe,
+            image=image,
+            requires=tuple(self._dependency(c) for c in needed),
+            via=cell.via,
+        )
+
+    def _facts(self, cell: Cell, gap: Missing) -> SdistFacts:
+        try:
+            return self._ports.sdists.facts(cell.pin, gap.sdist)
+        except FarmError as error:
+            raise _Refused(error.reason) from error
+
+    def _requirements(self, cell: Cell, texts: Sequence[str], recipe: Recipe) -> tuple[Cell, ...]:
+        key = (tuple(sorted(texts)), recipe.build_constraints, cell.target)
+        if key not in self._resolved:
+            self._resolved[key] = self._resolve(cell, texts, recipe)
+        cells = self._resolved[key]
+        world = {c.pin.name: c for c in cells}
+        for each in cells:
+            self._add(each, world)
+            if not isinstance(each.presence, Present | Missing):
+                message = f"its build dependency {each.pin} cannot be had for {each.target}: {each.presence.reason}"
+                raise _Refused(message)
+        return cells
+
+    def _resolve(self, cell: Cell, texts: Sequence[str], recipe: Recipe) -> tuple[Cell, ...]:
+        where = Origin(file=f"{cell.pin} build-system.requires", line=1)
+        demand = Demand(
+            requirements=tuple(build_requirements(texts, where)),
+            constraints=tuple(build_requirements(recipe.build_constraints, where)),
+        )
+        try:
+            resolution = self._ports.resolver.resolve(demand, cell.target)
+        except UpstreamError as error:
+            message = f"its build requirements could not be resolved: {error.reason}"
+            raise _Refused(message) from error
+        if isinstance(resolution, Unresolved):
+            message = f"its build requirements have no solution: {resolution.explanation}"
+            raise _Refused(message)
+        policy = DetectPolicy(from_source=self._policy.from_source)
+        return detect(resolution, self._ports.upstream, self._ports.farm, policy)
+
+    def _dependency(self, cell: Cell) -> Dependency:
+        if isinstance(cell.presence, Present):
+            return Dependency(pin=cell.pin, file=cell.presence.file, job=None)
+        return Dependency(pin=cell.pin, file=None, job=job_id(cell.pin, cell.target))
+
+    def finish(self) -> Plan:
+        """Add the proofs, refuse what needs a refused job or itself, chain the pure ones, and order the rest."""
+        self._refuse_cycles()
+        jobs = {identity: self._with_proofs(job) for identity, job in self._jobs.items()}
+        jobs = self._without_refused(jobs)
+        jobs = {identity: replace(job, proofs=_within(job, jobs)) for identity, job in jobs.items()}
+        ordered = in_order(_chained(jobs))
+        return Plan(jobs=tuple(ordered), refused=tuple(self._refused.values()))
+
+    def _refuse_cycles(self) -> None:
+        for cycle in cycles({identity: job.needs for identity, job in self._jobs.items()}):
+            chain = " needs ".join(str(self._jobs[identity].pin) for identity in (*cycle, cycle[0]))
+            for identity in cycle:
+                job = self._jobs.pop(identity)
+                reason = f"a circle of build dependencies: {chain}; break it with a build-constraint in a recipe"
+                self._refused[identity] = Refusal(pin=job.pin, target=job.target, reason=reason, via=job.via)
+
+    def _with_proofs(self, job: Job) -> Job:
+        kin = [other.target for other in self._jobs.values() if other.pin == job.pin and other.target != job.target]
+        targets = (job.target, *sorted(kin))
+        return replace(job, proofs=tuple(Proof(target=t, beside=self._beside(job.pin, t)) for t in targets))
+
+    def _beside(self, pin: Pin, target: Target) -> tuple[Dependency, ...]:
+        """The closure of a pin's run-time dependencies in the resolution that it came from."""
+        world = self._closures[pin, target]
+        found: dict[NormalizedName, Cell] = {}
+        todo = [pin.name]
+        while todo:
+            cell = world.get(todo.pop())
+            for name in cell.dependencies if cell else ():
+                if name in world and name != pin.name and name not in found:
+                    found[name] = world[name]
+                    todo.append(name)
+        return tuple(self._dependency(cell) for _, cell in sorted(found.items()))
+
+    def _without_refused(self, jobs: dict[JobId, Job]) -> dict[JobId, Job]:
+        """Refuse, round by round, each job that needs something which cannot be had."""
+        while True:
+            lost = {identity: why for identity, job in jobs.items() if (why := self._lost(job, jobs))}
+            if not lost:
+                return jobs
+            for identity, why in lost.items():
+                job = jobs.pop(identity)
+                self._refused[identity] = Refusal(pin=job.pin, target=job.target, reason=why, via=job.via)
+
+    def _lost(self, job: Job, jobs: dict[JobId, Job]) -> str:
+        for dependency in (*job.requires, *job.proofs[0].beside):
+            if dependency.job is None or dependency.job in jobs:
+                continue
+            refusal = self._refused.get(dependency.job)
+            cell = self._cells.get((dependency.pin, job.target))
+            why = refusal.reason if refusal else getattr(cell.presence, "reason", "") if cell else ""
+            return f"it needs {dependency.pin}, which cannot be had: {why}"
+        return ""
+
+
+def _within(job: Job, jobs: dict[JobId, Job]) -> tuple[Proof, ...]:
+    """A target whose own job was refused has no set of wheels to prove this one with."""
+    return tuple(proof for proof in job.proofs if job_id(job.pin, proof.target) in jobs)
+
+
+def build_requirements(texts: Iterable[str], where: Origin) -> Iterable[Requirement]:
+    """Yield build requirements as a demand's; _Refused names one that is not PEP 508."""
+    for text in texts:
+        try:
+            parsed = Specified(text)
+        except InvalidRequirement as error:
+            message = f"its build requirement {text!r} is not a valid requirement: {error}"
+            raise _Refused(message) from error
+        yield Requirement(
+            name=canonicalize_name(parsed.name),
+            extras=frozenset(parsed.extras),
+            specifier=parsed.specifier,
+            marker=parsed.marker,
+            url=parsed.url,
+            origin=where,
+            text=text,
+        )
+
+
+def _chained(jobs: dict[JobId, Job]) -> dict[JobId, Job]:
+    """Let a pure job wait for the same pin's job on the oldest Python, whose wheel will most likely serve it too."""
+    first: dict[Pin, Job] = {}
+    for job in sorted(jobs.values(), key=lambda j: (j.target.python, j.target.free_threaded, j.target.name)):
+        first.setdefault(job.pin, job)
+    return {
+        identity: replace(job, after=first[job.pin].id) if job.kind == "pure" and first[job.pin].id != identity else job
+        for identity, job in jobs.items()
+    }

@@ -1,0 +1,76 @@
+"""Matrix and plan -> rows of a report: what is there, what would be built, and what cannot be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, assert_never
+
+from farm.model.gap import Cell, Impossible, Matrix, Missing, Present, Unknown
+from farm.model.job import JobId, job_id
+from farm.model.report import Problem, Row
+
+if TYPE_CHECKING:
+    from farm.model.demand import Demand
+    from farm.model.job import Job, Plan, Refusal
+    from farm.model.report import State
+
+
+def rows(matrix: Matrix, plan: Plan) -> tuple[Row, ...]:
+    """Return a row for each cell, and one for each job or refusal that only a build dependency asked for."""
+    refused = {job_id(refusal.pin, refusal.target): refusal for refusal in plan.refused}
+    told = {job_id(cell.pin, cell.target) for cell in matrix.cells}
+    own = [_row(cell, refused) for cell in matrix.cells]
+    tools = [_job_row(job) for job in plan.jobs if job.id not in told]
+    lost = [_refusal_row(refusal) for identity, refusal in refused.items() if identity not in told]
+    return (*own, *tools, *lost)
+
+
+def problems(matrix: Matrix, demand: Demand) -> tuple[Problem, ...]:
+    """Return what is no row: targets without a solution, and lines that name no index package."""
+    unresolved = [Problem(subject=u.target.name, text=u.explanation, kind="unresolved") for u in matrix.unresolved]
+    direct = [
+        Problem(
+            subject=str(source.origin),
+            text=f"{source.text}: a path, URL or repository is not built yet; pin a released version instead",
+            kind="direct",
+        )
+        for source in demand.direct
+    ]
+    return (*unresolved, *direct)
+
+
+def _row(cell: Cell, refused: dict[JobId, Refusal]) -> Row:
+    base = Row(
+        name=cell.pin.name, version=str(cell.pin.version), target=cell.target.name, state="unknown", required_by=cell.via
+    )
+    match cell.presence:
+        case Present(file=file, where=where, note=note):
+            theirs: State = "pure-fallback" if note.startswith("pure fallback") else "upstream-wheel"
+            return _with(base, "farm-wheel" if where == "farm" else theirs, note, file.filename)
+        case Missing(reason=reason):
+            refusal = refused.get(job_id(cell.pin, cell.target))
+            return _with(base, "refused", refusal.reason) if refusal else _with(base, "build", reason)
+        case Impossible(reason=reason):
+            return _with(base, "impossible", reason)
+        case Unknown(reason=reason):
+            return _with(base, "unknown", reason)
+        case _:
+            assert_never(cell.presence)
+
+
+def _with(row: Row, state: State, reason: str, file: str = "") -> Row:
+    return replace(row, state=state, reason=reason, file=file)
+
+
+def _job_row(job: Job) -> Row:
+    return Row(
+        name=job.pin.name, version=str(job.pin.version), target=job.target.name, state="build",
+        reason=f"{job.reason}; a build dependency", required_by=job.via,
+    )  # fmt: skip
+
+
+def _refusal_row(refusal: Refusal) -> Row:
+    return Row(
+        name=refusal.pin.name, version=str(refusal.pin.version), target=refusal.target.name, state="refused",
+        reason=refusal.reason, required_by=refusal.via,
+    )  # fmt: skip

@@ -1,0 +1,239 @@
+"""A job -> Built, Failed or TimedOut, in two steps: fetch (network, no package code), then build (package code, no network)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from farm.errors import UpstreamError
+from farm.model.attempt import Attempt
+from farm.model.build import BadSdist, BuildFailed, BuildRequest, IntegrityError, Limits
+from farm.model.job import job_key
+from farm.model.outcome import Built, Diagnosis, Failed, StagedWheel, TimedOut
+from farm.model.package import parse_wheel_name
+from farm.work.diagnose import Rule, diagnose
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from farm.model.job import Job, JobKey
+    from farm.model.messages import Build
+    from farm.model.package import Digest, IndexFile
+    from farm.ports import (
+        Builder,
+        Catalogue,
+        Clock,
+        Crates,
+        Downloads,
+        Images,
+        Locks,
+        Progress,
+        Room,
+        Rooms,
+        Store,
+        Toolbox,
+    )
+
+# Zip archives cannot tell a time before 1980; builds that pack one read SOURCE_DATE_EPOCH.
+EPOCH_WITHOUT_UPLOAD_TIME = 1_577_836_800
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildPorts:
+    """What building asks of the world. `run` names the run in the catalogue."""
+
+    run: str
+    limits: Limits
+    rules: tuple[Rule, ...]
+    clock: Clock
+    downloads: Downloads
+    images: Images
+    builder: Builder
+    crates: Crates
+    toolbox: Toolbox
+    store: Store
+    catalogue: Catalogue
+    locks: Locks
+    rooms: Rooms
+    progress: Progress
+
+
+def build(command: Build, attempt_id: str, ports: BuildPorts) -> Built | Failed | TimedOut:
+    """Build one job. The attempt is in the catalogue from the first moment, so that a killed run leaves a trace."""
+    job = command.job
+    attempt = Attempt(
+        id=attempt_id,
+        run=ports.run,
+        name=job.pin.name,
+        version=job.pin.version,
+        target=job.target.name,
+        state="building",
+        started=ports.clock.now(),
+        ended=None,
+        log=ports.rooms.log_path(attempt_id),
+    )
+    ports.catalogue.begin(attempt)
+    started = ports.clock.monotonic()
+    with ports.rooms.room(attempt_id) as room:
+        outcome = _Attempt(command, attempt, room, ports).run(started)
+    _record(outcome, attempt, ports)
+    return outcome
+
+
+def _record(outcome: Built | Failed | TimedOut, attempt: Attempt, ports: BuildPorts) -> None:
+    ended = replace(attempt, ended=ports.clock.now())
+    match outcome:
+        case Built():
+            wheel = outcome.wheel
+            ended = replace(ended, state="built", key=outcome.key, wheel=wheel.filename, digest=wheel.sha256, image=outcome.image)
+        case Failed(diagnosis=diagnosis):
+            ended = replace(
+                ended, state="failed", cause=diagnosis.cause, summary=diagnosis.summary, remedy=diagnosis.remedy
+            )
+        case TimedOut():
+            ended = replace(ended, state="timed-out", cause="timed-out", summary=f"took longer than {outcome.limit:.0f} s")
+    ports.catalogue.finish(ended)
+
+
+class _Attempt:
+    def __init__(self, command: Build, attempt: Attempt, room: Room, ports: BuildPorts) -> None:
+        self._command = command
+        self._attempt = attempt
+        self._room = room
+        self._ports = ports
+        self._stage = "fetch"
+        self._dependencies: tuple[tuple[str, Digest], ...] = ()
+
+    @property
+    def _job(self) -> Job:
+        return self._command.job
+
+    def _say(self, text: str) -> None:
+        self._ports.progress.say(self._job.id, text)
+
+    def run(self, started: float) -> Built | Failed | TimedOut:
+        try:
+            result = self._stages()
+        except (IntegrityError, BadSdist, UpstreamError) as error:
+            causes = {IntegrityError: "integrity", BadSdist: "broken-sdist", UpstreamError: "network"}
+            result = self._failed(Diagnosis(cause=causes[type(error)], summary=error.reason, remedy=error.solution))
+        except BuildFailed as error:
+            result = self._failed(error.diagnosis)
+        seconds = self._ports.clock.monotonic() - started
+        if isinstance(result, Failed):
+            return replace(result, diagnosis=self._explain(result.diagnosis), seconds=seconds)
+        return replace(result, seconds=seconds)
+
+    def _failed(self, diagnosis: Diagnosis) -> Failed:
+        return Failed(attempt=self._attempt.id, stage=self._stage, diagnosis=diagnosis, seconds=0.0)
+
+    def _stages(self) -> Built | Failed | TimedOut:
+        self._stage = "fetch"
+        request = self._fetch()
+        self._stage = "requirements"
+        request = self._complete(request)
+        self._stage = "build"
+        key = job_key(self._job, request.image.digest, self._dependencies)
+        with self._ports.locks.job(key):
+            return self._reuse(key) or self._build(request, key)
+
+    def _explain(self, known: Diagnosis) -> Diagnosis:
+        """What the builder alone knows (out of memory, no wheel produced) stands; a plain failure is read off the log."""
+        if known.cause != "build-failed":
+            return known
+        found = diagnose(self._ports.rooms.log_lines(self._attempt.id), self._ports.rules)
+        return replace(found, summary=known.summary) if found.cause == "unknown" and not found.line else found
+
+    def _fetch(self) -> BuildRequest:
+        """Have every input on this disk: sdist, image, build dependencies, crates."""
+        self._say("fetching")
+        job, ports = self._job, self._ports
+        sdist = ports.downloads.fetch(job.sdist)
+        base = ports.images.ensure(job.image, self._say)
+        image = ports.images.overlay(base, job.recipe.packages_for(job.image.family), self._say)
+        wheels = self._room.folder("wheels")
+        for dependency in job.requires:
+            if dependency.file is not None:
+                self._add(wheels, self._path(dependency.file), dependency.file.filename)
+            elif dependency.job is not None:
+                made = self._command.made[dependency.job].verified.built.wheel
+                self._add(wheels, self._made_path(made), made.filename)
+        crates = ports.crates.vendor(job, image, sdist, self._room.log) if job.rust else None
+        uploaded = job.sdist.upload_time
+        return BuildRequest(
+            job=job,
+            image=image,
+            sdist=sdist,
+            wheels=wheels,
+            crates=crates,
+            log=self._room.log,
+            out=self._room.folder("out"),
+            attempt=self._attempt.id,
+            limits=ports.limits,
+            epoch=int(uploaded.timestamp()) if uploaded else EPOCH_WITHOUT_UPLOAD_TIME,
+        )
+
+    def _add(self, folder: Path, source: Path, filename: str) -> None:
+        placed = self._room.place(source, folder, filename)
+        self._dependencies = (*self._dependencies, (filename, self._ports.store.digest(placed)))
+
+    def _path(self, file: IndexFile) -> Path:
+        own = self._ports.store.blob(file.sha256) if file.sha256 else None
+        return own or self._ports.downloads.fetch(file)
+
+    def _made_path(self, wheel: StagedWheel) -> Path:
+        path = self._ports.store.blob(wheel.sha256)
+        assert path is not None, "a published wheel has its blob"
+        return path
+
+    def _complete(self, request: BuildRequest) -> BuildRequest:
+        """Ask the backend what else it wants, and fetch that too."""
+        if not self._job.asks:
+            return request
+        present = [name for name, _ in self._dependencies]
+        wanted = [text for text in self._ports.builder.requirements(request) if not _satisfied(text, present)]
+        if wanted:
+            self._say(f"its backend also wants {', '.join(wanted)}")
+            for file in self._ports.toolbox.wheels(wanted, self._job.recipe, self._job.target):
+                if file.filename not in present:
+                    self._add(request.wheels, self._path(file), file.filename)
+        return request
+
+    def _reuse(self, key: JobKey) -> Built | None:
+        earlier = self._ports.catalogue.built(key)
+        path = self._ports.store.blob(earlier.digest) if earlier and earlier.digest else None
+        if earlier is None or earlier.digest is None or path is None:
+            return None
+        self._say(f"the same inputs were built before ({earlier.id})")
+        wheel = StagedWheel(filename=earlier.wheel, path=path, sha256=earlier.digest, size=path.stat().st_size)
+        return Built(
+            attempt=self._attempt.id, key=key, wheel=wheel, image=earlier.image, seconds=0.0, reused=True
+        )
+
+    def _build(self, request: BuildRequest, key: JobKey) -> Built | Failed | TimedOut:
+        self._say("building")
+        result = self._ports.builder.build(request)
+        if not isinstance(result, StagedWheel):
+            return result
+        # Out of the room before it is removed, and safe from a crash between here and its proof.
+        digest = self._ports.store.keep(request.out / result.filename)
+        path = self._ports.store.blob(digest)
+        assert path is not None, "what is kept is there"
+        wheel = replace(result, path=path, sha256=digest)
+        return Built(attempt=self._attempt.id, key=key, wheel=wheel, image=request.image.digest, seconds=0.0)
+
+
+def _satisfied(text: str, wheels: list[str]) -> bool:
+    """True when one of these wheel files meets a requirement without extras."""
+    try:
+        wanted = Requirement(text)
+    except InvalidRequirement:
+        return False
+    if wanted.marker is not None or wanted.extras:
+        return False
+    found = [wheel for name in wheels if (wheel := parse_wheel_name(name))]
+    return any(w.name == canonicalize_name(wanted.name) and wanted.specifier.contains(w.version, prereleases=True) for w in found)
+

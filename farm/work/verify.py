@@ -1,0 +1,144 @@
+"""Built -> Verified or Failed: the wheel is what it says, agrees with its sdist, and installs and imports in a clean room.
+
+The builder's word is not trusted: everything here is looked at by the host, or run in an image without compilers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from farm.errors import UpstreamError
+from farm.model.build import IntegrityError, Limits, ProofRequest, WheelFacts
+from farm.model.outcome import Diagnosis, Failed, Verdict, Verified
+from farm.model.package import parse_wheel_name
+from farm.work.metadata import drift, identity_faults
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from farm.model.attempt import State
+    from farm.model.job import Proof
+    from farm.model.messages import Verify
+    from farm.ports import Catalogue, Clock, Downloads, Images, Inspector, Progress, Prover, Room, Rooms, Sdists, Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyPorts:
+    """What verifying asks of the world."""
+
+    limits: Limits
+    clock: Clock
+    inspector: Inspector
+    sdists: Sdists
+    downloads: Downloads
+    images: Images
+    prover: Prover
+    store: Store
+    catalogue: Catalogue
+    rooms: Rooms
+    progress: Progress
+
+
+def verify(command: Verify, ports: VerifyPorts) -> Verified | Failed:
+    """Prove a wheel on each target that it serves. Failed with stage "check" (the file) or "proof" (the clean room)."""
+    started = ports.clock.monotonic()
+    job, built = command.job, command.built
+    ports.progress.say(job.id, "proving")
+    facts = ports.inspector.inspect(built.wheel.path)
+    faults = _faults(command, facts, ports)
+    if faults:
+        diagnosis = Diagnosis(cause="rejected", summary="; ".join(faults))
+        return _rejected(command, "check", diagnosis, ports, started)
+    verdicts = []
+    try:
+        with ports.rooms.room(built.attempt) as room:
+            for proof in command.proofs:
+                verdict = _prove(command, proof, facts, room, ports)
+                if not verdict.ok:
+                    return _rejected(command, "proof", _why(verdict), ports, started)
+                verdicts.append(verdict)
+    except (UpstreamError, IntegrityError) as error:
+        diagnosis = Diagnosis(cause="network", summary=error.reason, remedy=error.solution)
+        return _rejected(command, "proof", diagnosis, ports, started)
+    _mark(command, "proven", ports)
+    return Verified(built=built, verdicts=tuple(verdicts), metadata=facts.metadata)
+
+
+def _faults(command: Verify, facts: WheelFacts, ports: VerifyPorts) -> tuple[str, ...]:
+    job = command.job
+    faults = list(facts.faults)
+    name = parse_wheel_name(command.built.wheel.filename)
+    if name is None or (name.name, name.version) != (job.pin.name, job.pin.version):
+        faults.append(f"the file is called {command.built.wheel.filename}, expected a wheel of {job.pin}")
+    elif job.target not in {proof.target for proof in command.proofs}:
+        tags = ", ".join(sorted(map(str, name.tags)))
+        faults.append(f"its tags ({tags}) do not fit the target {job.target}")
+    if job.kind == "native" and not facts.native:
+        faults.append('sources to compile gave a wheel without compiled code; if that is meant, set kind = "pure" in a recipe')
+    if facts.metadata:
+        faults.extend(identity_faults(facts.metadata, job.pin))
+        static = ports.sdists.facts(job.pin, job.sdist)
+        if static.metadata and not static.provisional:
+            faults.extend(drift(static.metadata, facts.metadata))
+    return tuple(faults)
+
+
+def _prove(command: Verify, proof: Proof, facts: WheelFacts, room: Room, ports: VerifyPorts) -> Verdict:
+    job = command.job
+    image = ports.images.ensure(
+        ports.images.choose(proof.target, "runtime"), lambda text: ports.progress.say(job.id, text)
+    )
+    skipped = set(job.recipe.skip_imports)
+    return ports.prover.prove(
+        ProofRequest(
+            target=proof.target,
+            image=image,
+            wheel=room.place(command.built.wheel.path, room.folder("wheel"), command.built.wheel.filename),
+            beside=_beside(command, proof, room.folder(f"beside-{proof.target}"), room, ports),
+            modules=tuple(module for module in facts.modules if module not in skipped),
+            name=job.pin.name,
+            version=job.pin.version,
+            log=room.log,
+            attempt=command.built.attempt,
+            limits=ports.limits,
+        )
+    )
+
+
+def _beside(command: Verify, proof: Proof, folder: Path, room: Room, ports: VerifyPorts) -> tuple[Path, ...]:
+    found = []
+    for dependency in proof.beside:
+        if dependency.file is not None:
+            own = ports.store.blob(dependency.file.sha256) if dependency.file.sha256 else None
+            found.append(room.place(own or ports.downloads.fetch(dependency.file), folder, dependency.file.filename))
+        elif dependency.job is not None and dependency.job in command.made:
+            wheel = command.made[dependency.job].wheel
+            found.append(room.place(wheel.path, folder, wheel.filename))
+    return tuple(found)
+
+
+def _why(verdict: Verdict) -> Diagnosis:
+    failed = next(check for check in verdict.checks if not check.ok)
+    lines = failed.detail.strip().splitlines()
+    last = lines[-1] if lines else ""
+    return Diagnosis(
+        cause="rejected", summary=f"{failed.name} on {verdict.target}: {last}".rstrip(": "), line=last, remedy=""
+    )
+
+
+def _rejected(command: Verify, stage: str, diagnosis: Diagnosis, ports: VerifyPorts, started: float) -> Failed:
+    _mark(command, "rejected", ports, diagnosis)
+    seconds = ports.clock.monotonic() - started
+    return Failed(attempt=command.built.attempt, stage=stage, diagnosis=diagnosis, seconds=seconds)
+
+
+def _mark(command: Verify, state: State, ports: VerifyPorts, diagnosis: Diagnosis | None = None) -> None:
+    attempt = ports.catalogue.attempt(command.built.attempt)
+    if attempt is None:
+        return
+    ended = replace(attempt, state=state, ended=ports.clock.now())
+    if diagnosis:
+        ended = replace(ended, cause=diagnosis.cause, summary=diagnosis.summary, remedy=diagnosis.remedy)
+    ports.catalogue.finish(ended)
+
