@@ -6,19 +6,15 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement
-from packaging.requirements import Requirement as Specified
-from packaging.utils import canonicalize_name
-
-from farm.errors import FarmError, UpstreamError
-from farm.model.demand import Demand, Origin, Requirement
-from farm.model.gap import Cell, Missing, Present, Unresolved
+from farm.errors import FarmError
+from farm.model.gap import Cell, Missing, Present
 from farm.model.job import Dependency, Job, JobId, Plan, Proof, Recipe, Refusal, SdistFacts, job_id
-from farm.survey.detect import DetectPolicy, detect
+from farm.survey.detect import DetectPolicy
+from farm.survey.environment import NoEnvironment, environment
 from farm.survey.order import cycles, in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from farm.model.gap import Matrix
     from farm.model.image import ImageSpec
@@ -67,7 +63,7 @@ class _Draft:
         self._todo: deque[Cell] = deque()
         self._jobs: dict[JobId, Job] = {}
         self._refused: dict[JobId, Refusal] = {}
-        self._resolved: dict[tuple[tuple[str, ...], tuple[str, ...], Target], tuple[Cell, ...]] = {}
+        self._environments: dict[tuple[tuple[str, ...], tuple[str, ...], Target], tuple[Cell, ...]] = {}
         self._worlds: dict[Target, dict[NormalizedName, Cell]] = {}
 
     def note(self, cell: Cell) -> None:
@@ -128,33 +124,22 @@ class _Draft:
 
     def _requirements(self, cell: Cell, texts: Sequence[str], recipe: Recipe) -> tuple[Cell, ...]:
         key = (tuple(sorted(texts)), recipe.build_constraints, cell.target)
-        if key not in self._resolved:
-            self._resolved[key] = self._resolve(cell, texts, recipe)
-        cells = self._resolved[key]
+        if key not in self._environments:
+            policy = DetectPolicy(from_source=self._policy.from_source)
+            try:
+                self._environments[key] = environment(
+                    texts, recipe.build_constraints, cell.target, policy=policy, ports=self._ports
+                )
+            except NoEnvironment as error:
+                raise _Refused(str(error)) from error
+        cells = self._environments[key]
         world = {c.pin.name: c for c in cells}
         for each in cells:
-            self._add(each, world)
+            self._add(replace(each, via=(f"{cell.pin} (build requirement)",)), world)
             if not isinstance(each.presence, Present | Missing):
                 message = f"its build dependency {each.pin} cannot be had for {each.target}: {each.presence.reason}"
                 raise _Refused(message)
         return cells
-
-    def _resolve(self, cell: Cell, texts: Sequence[str], recipe: Recipe) -> tuple[Cell, ...]:
-        where = Origin(file=f"{cell.pin} build-system.requires", line=1)
-        demand = Demand(
-            requirements=tuple(build_requirements(texts, where)),
-            constraints=tuple(build_requirements(recipe.build_constraints, where)),
-        )
-        try:
-            resolution = self._ports.resolver.resolve(demand, cell.target)
-        except UpstreamError as error:
-            message = f"its build requirements could not be resolved: {error.reason}"
-            raise _Refused(message) from error
-        if isinstance(resolution, Unresolved):
-            message = f"its build requirements have no solution: {resolution.explanation}"
-            raise _Refused(message)
-        policy = DetectPolicy(from_source=self._policy.from_source)
-        return detect(resolution, self._ports.upstream, self._ports.farm, policy)
 
     def _dependency(self, cell: Cell) -> Dependency:
         if isinstance(cell.presence, Present):
@@ -220,25 +205,6 @@ class _Draft:
 def _within(job: Job, jobs: dict[JobId, Job]) -> tuple[Proof, ...]:
     """A target whose own job was refused has no set of wheels to prove this one with."""
     return tuple(proof for proof in job.proofs if job_id(job.pin, proof.target) in jobs)
-
-
-def build_requirements(texts: Iterable[str], where: Origin) -> Iterable[Requirement]:
-    """Yield build requirements as a demand's; _Refused names one that is not PEP 508."""
-    for text in texts:
-        try:
-            parsed = Specified(text)
-        except InvalidRequirement as error:
-            message = f"its build requirement {text!r} is not a valid requirement: {error}"
-            raise _Refused(message) from error
-        yield Requirement(
-            name=canonicalize_name(parsed.name),
-            extras=frozenset(parsed.extras),
-            specifier=parsed.specifier,
-            marker=parsed.marker,
-            url=parsed.url,
-            origin=where,
-            text=text,
-        )
 
 
 def _chained(jobs: dict[JobId, Job]) -> dict[JobId, Job]:

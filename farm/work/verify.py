@@ -43,26 +43,30 @@ class VerifyPorts:
 def verify(command: Verify, ports: VerifyPorts) -> Verified | Failed:
     """Prove a wheel on each target that it serves. Failed with stage "check" (the file) or "proof" (the clean room)."""
     started = ports.clock.monotonic()
-    job, built = command.job, command.built
-    ports.progress.say(job.id, "proving")
-    facts = ports.inspector.inspect(built.wheel.path)
+    ports.progress.say(command.job.id, "proving")
+    try:
+        with ports.rooms.room(command.built.attempt) as room:
+            return _verified(command, room, ports, started)
+    except (UpstreamError, IntegrityError) as error:
+        diagnosis = Diagnosis(cause="network", summary=error.reason, remedy=error.solution)
+        return _rejected(command, "proof", diagnosis, ports, started)
+
+
+def _verified(command: Verify, room: Room, ports: VerifyPorts, started: float) -> Verified | Failed:
+    wheel = room.place(command.built.wheel.path, room.folder("wheel"), command.built.wheel.filename)
+    facts = ports.inspector.inspect(wheel)
     faults = _faults(command, facts, ports)
     if faults:
         diagnosis = Diagnosis(cause="rejected", summary="; ".join(faults))
         return _rejected(command, "check", diagnosis, ports, started)
     verdicts = []
-    try:
-        with ports.rooms.room(built.attempt) as room:
-            for proof in command.proofs:
-                verdict = _prove(command, proof, facts, room, ports)
-                if not verdict.ok:
-                    return _rejected(command, "proof", _why(verdict), ports, started)
-                verdicts.append(verdict)
-    except (UpstreamError, IntegrityError) as error:
-        diagnosis = Diagnosis(cause="network", summary=error.reason, remedy=error.solution)
-        return _rejected(command, "proof", diagnosis, ports, started)
+    for proof in command.proofs:
+        verdict = _prove(command, proof, facts, room, ports)
+        if not verdict.ok:
+            return _rejected(command, "proof", _why(verdict), ports, started)
+        verdicts.append(verdict)
     _mark(command, "proven", ports)
-    return Verified(built=built, verdicts=tuple(verdicts), metadata=facts.metadata)
+    return Verified(built=command.built, verdicts=tuple(verdicts), metadata=facts.metadata)
 
 
 def _faults(command: Verify, facts: WheelFacts, ports: VerifyPorts) -> tuple[str, ...]:

@@ -1,0 +1,155 @@
+"""`farm build`: requirements in, proven wheels on the index out."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING
+
+import click
+
+from farm.cli import render
+from farm.errors import FarmError, Interrupted, UsageError
+from farm.model.report import Problem, Report
+from farm.model.target import parse_target
+
+if TYPE_CHECKING:
+    from farm.cli.main import Context
+    from farm.engine.local import Finished
+    from farm.model.demand import Demand
+    from farm.model.job import Plan
+    from farm.wire import Farm
+
+_PATH = click.Path(path_type=Path, dir_okay=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The command line of one `farm build`."""
+
+    requirements: tuple[str, ...]
+    constraints: tuple[str, ...]
+    targets: tuple[str, ...]
+    as_json: bool
+    junit: Path | None
+    dry_run: bool
+    refresh: bool
+    jobs: int | None
+
+
+@click.command()
+@click.option("-r", "--requirement", "requirements", multiple=True, metavar="FILE", help="A requirements file, as pip's. Repeatable.")
+@click.option("-c", "--constraint", "constraints", multiple=True, metavar="FILE", help="A constraints file, as pip's. Repeatable.")
+@click.option("--target", "targets", multiple=True, metavar="T", help="A kind of client, e.g. cp312-manylinux_2_28_x86_64. Repeatable.")
+@click.option("--jobs", type=click.IntRange(1, 1024), help="Builds side by side (config.toml: build.jobs).")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON (docs/report.md).")
+@click.option("--junit", type=_PATH, metavar="FILE", help="Write the report as JUnit XML too.")
+@click.option("--dry-run", is_flag=True, help="Say what would be built, and stop.")
+@click.option("--refresh", is_flag=True, help="Ask the upstream index again, whatever is remembered.")
+@click.pass_obj
+def build(context: Context, **options: object) -> int:
+    """Build every wheel that the requirements lack for the targets, prove each, and publish it.
+
+    What is there already is not built again. Failures do not stop the rest. Ctrl-C once lets what runs finish, twice stops
+    now; the same command carries on later.
+    """
+    asked = Asked(**options)  # type: ignore[arg-type] - click gives what the options above declare
+    if not asked.requirements:
+        raise UsageError("no requirements: expected at least one -r FILE", solution="farm build -r requirements.txt")
+    settings = context.settings()
+    if asked.jobs:
+        settings = replace(settings, jobs=asked.jobs)
+    if asked.targets:
+        settings = replace(settings, targets=tuple(dict.fromkeys(parse_target(name) for name in asked.targets)))
+    from farm.wire import Farm  # noqa: PLC0415 - after the cheap checks
+
+    with Farm(settings, context.env, refresh=asked.refresh) as farm:
+        return _Run(farm, asked, verbose=context.verbose).run()
+
+
+class _Run:
+    def __init__(self, farm: Farm, asked: Asked, *, verbose: bool) -> None:
+        self._farm = farm
+        self._asked = asked
+        self._verbose = verbose
+        self._started = time.monotonic()
+        self._interrupts = 0
+
+    def run(self) -> int:
+        demand = self._farm.read(self._asked.requirements, self._asked.constraints)
+        for remark in demand.remarks:
+            render.err(f"note: {remark}")
+        report, plan = self._survey(demand)
+        if not self._asked.as_json:
+            render.err(render.matrix(report, everything=self._verbose, width=get_terminal_size((120, 24)).columns))
+        broken: BaseException | None = None
+        stopped = False
+        if not self._asked.dry_run and plan.jobs:
+            report, broken, stopped = self._build(report, plan)
+        return self._tell(replace(report, seconds=time.monotonic() - self._started), broken, stopped=stopped)
+
+    def _survey(self, demand: Demand) -> tuple[Report, Plan]:
+        from farm.survey.tell import problems, rows  # noqa: PLC0415 - after the cheap checks
+
+        matrix, policy = self._farm.survey(demand)
+        plan = self._farm.plan(matrix, policy)
+        report = Report(
+            targets=tuple(target.name for target in matrix.targets),
+            rows=rows(matrix, plan),
+            problems=problems(matrix, demand),
+            notes=self._farm.notes(),
+            dry_run=self._asked.dry_run,
+        )
+        return report, plan
+
+    def _build(self, report: Report, plan: Plan) -> tuple[Report, BaseException | None, bool]:
+        from farm.cli.progress import make_progress  # noqa: PLC0415 - only when something is built
+        from farm.engine.tally import tally  # noqa: PLC0415 - only when something is built
+
+        if not self._asked.as_json:
+            render.err(render.reasons(report))
+        with make_progress(sys.stderr, verbose=self._verbose) as progress:
+            handlers = {number: signal.signal(number, self._interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
+            try:
+                finished: Finished = self._farm.execute(plan, progress)
+            finally:
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
+        return replace(report, rows=tally(report.rows, finished.jobs)), finished.broken, finished.stopped
+
+    def _interrupted(self, number: int, _frame: object) -> None:
+        self._interrupts += 1
+        if self._interrupts == 1 and number == signal.SIGINT:
+            render.err("\nstopping: what runs may finish, nothing new starts; Ctrl-C again stops now")
+            self._farm.stop()
+        else:
+            render.err("\nstopping now")
+            self._farm.abandon()
+
+    def _tell(self, report: Report, broken: BaseException | None, *, stopped: bool) -> int:
+        code = report.exit_code
+        if broken is not None:
+            code = broken.exit_code if isinstance(broken, FarmError) else FarmError.exit_code
+        elif stopped:
+            code = Interrupted.exit_code
+            problem = Problem(subject="run", text="stopped by the user; the same command carries on", kind="interrupted")
+            report = replace(report, problems=(*report.problems, problem))
+        if self._asked.junit:
+            from farm.cli.junit import junit  # noqa: PLC0415 - only when asked for
+
+            self._asked.junit.write_text(junit(report), encoding="utf-8")
+        if self._asked.as_json:
+            render.out(render.report_json(report, code))
+        else:
+            details = render.reasons(report)
+            if details:
+                render.out(details)
+            render.out(render.summary(report))
+        if broken is not None:
+            raise broken
+        return code
+

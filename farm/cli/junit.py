@@ -1,0 +1,55 @@
+"""Report -> JUnit XML, as CI systems read it: a test suite for each target, a test case for each package."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import quoteattr
+
+from farm.model.report import THERE
+
+if TYPE_CHECKING:
+    from farm.model.report import Report, Row
+
+
+def junit(report: Report) -> str:
+    """Return the XML text. Failures are packages that could not be built, errors are answers that could not be had."""
+    suites = []
+    for target in report.targets:
+        rows = [row for row in report.rows if row.target == target]
+        problems = [p for p in report.problems if p.subject == target]
+        cases = "".join(_case(row) for row in rows)
+        cases += "".join(
+            f'<testcase classname={quoteattr(target)} name="resolution"><error message={_attribute(p.text)}/></testcase>'
+            for p in problems
+        )
+        failures = sum(_verdict(row) == "failure" for row in rows)
+        errors = sum(_verdict(row) == "error" for row in rows) + len(problems)
+        skipped = sum(_verdict(row) == "skipped" for row in rows)
+        suites.append(
+            f'<testsuite name={quoteattr(target)} tests="{len(rows) + len(problems)}" failures="{failures}"'
+            f' errors="{errors}" skipped="{skipped}">{cases}</testsuite>'
+        )
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="farm build">{"".join(suites)}</testsuites>\n'
+
+
+def _verdict(row: Row) -> str:
+    if row.state in THERE:
+        return ""
+    if row.state == "unknown":
+        return "error"
+    return "skipped" if row.state in {"build", "blocked", "cancelled"} else "failure"
+
+
+def _case(row: Row) -> str:
+    head = (
+        f"<testcase classname={quoteattr(row.target)} name={quoteattr(f'{row.name}=={row.version}')}"
+        f' time="{row.seconds:.3f}"'
+    )
+    verdict = _verdict(row)
+    return f"{head}><{verdict} message={_attribute(row.reason)}/></testcase>" if verdict else f"{head}/>"
+
+
+def _attribute(text: str) -> str:
+    """XML 1.0 has no way to write most control characters; build logs hold them."""
+    kept = "".join(c if c in "\t\n" or (ord(c) >= 32 and not 0xD800 <= ord(c) <= 0xDFFF) else "�" for c in text)
+    return quoteattr(kept)

@@ -1,0 +1,133 @@
+"""The command line's frame: options of all commands, and the one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from farm import __version__
+from farm.cli import render
+from farm.errors import FarmError, Interrupted, StoreError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from farm.config import Settings
+
+EXIT_CODES = """\b
+Exit codes:
+  0    every wheel is there
+  1    some could not be built or cannot be had
+  2    usage: the command line, a requirement file or config.toml
+  3    unknown: an index did not answer
+  4    no Docker engine, or it went away
+  5    an image could not be made, or none serves a target
+  6    the store cannot be written (disk full, no permission) or is damaged
+  7    the requirements have no solution for a target
+  70   a fault of farm itself
+  130  stopped by Ctrl-C
+"""
+
+
+@dataclass(slots=True)
+class Context:
+    """What every command may need: the environment, read here and nowhere else, and where the configuration is."""
+
+    env: Mapping[str, str]
+    config: Path | None
+    verbose: bool
+
+    def settings(self) -> Settings:
+        """Return the configuration: --config, else FARM_CONFIG, else ./config.toml, else the defaults."""
+        from farm.config import load  # noqa: PLC0415 - `farm --help` must not pay for it
+
+        path = self.config or (Path(self.env["FARM_CONFIG"]) if self.env.get("FARM_CONFIG") else None)
+        if path is None and Path("config.toml").is_file():
+            path = Path("config.toml")
+        return load(path, home=Path(self.env.get("HOME", "/")))
+
+
+COMMANDS = {
+    "build": "farm.cli.build:build",
+    "serve": "farm.cli.serve:serve",
+    "images": "farm.cli.images:images",
+    "doctor": "farm.cli.doctor:doctor",
+    "log": "farm.cli.history:log",
+    "status": "farm.cli.history:status",
+}
+
+
+class Lazy(click.Group):
+    """Imports a command only when it is run, so that `farm build` on an unchanged input starts at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        import importlib  # noqa: PLC0415 - only here
+
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name].split(":")
+        command = getattr(importlib.import_module(module), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib  # noqa: PLC0415 - only on a mistake
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"; perhaps you meant {near[0]!r}" if near else ""
+            raise click.UsageError(f"{error.message.rstrip('.')}{hint}", ctx) from error
+
+
+@click.group(cls=Lazy, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", prog_name="farm")
+@click.option(
+    "--config", type=click.Path(path_type=Path, dir_okay=False), help="Default: $FARM_CONFIG, then ./config.toml, else built-in."
+)
+@click.option("-v", "--verbose", is_flag=True, help="Show everything, also the builds' own output.")
+@click.pass_context
+def cli(context: click.Context, config: Path | None, *, verbose: bool) -> None:
+    """farm builds the wheels that your requirements lack, once, proves them, and serves them.
+
+    `farm build -r requirements.txt` is the main job; `farm serve` is the index for pip and uv.
+    """
+    context.obj = Context(env=dict(os.environ), config=config, verbose=verbose)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line and return the exit code. A bug keeps its traceback; everything else is a message and a hint."""
+    try:
+        code = cli.main(list(arguments), prog_name="farm", standalone_mode=False)
+    except click.exceptions.Abort:
+        return _fail(Interrupted("stopped", solution="run the same command again: it carries on where it stopped"))
+    except click.ClickException as error:
+        error.show()
+        return UsageError.exit_code
+    except FarmError as error:
+        return _fail(error)
+    except BrokenPipeError:
+        # The reader of our output (head, less) has gone; say nothing, and keep Python from saying it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        return _fail(StoreError(f"{error.strerror or error}{where}", solution="check the disk's room and permissions"))
+    except Exception:  # noqa: BLE001 - the outermost loop; the traceback is kept
+        render.err(traceback.format_exc().rstrip())
+        return _fail(FarmError("a fault of farm itself", solution="report it with the traceback above"))
+    return code if isinstance(code, int) else 0
+
+
+def _fail(error: FarmError) -> int:
+    render.err(render.failure(error.reason, error.solution))
+    return error.exit_code

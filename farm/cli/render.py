@@ -1,0 +1,195 @@
+"""Report, attempts and images as text and JSON. The only module that prints: data to stdout, talk to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from farm.model.report import SCHEMA, THERE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from farm.model.report import Report, Row
+
+WORDS = {
+    "upstream-wheel": "wheel",
+    "pure-fallback": "pure",
+    "farm-wheel": "farm",
+    "build": "BUILD",
+    "built": "built",
+    "failed": "FAILED",
+    "timed-out": "TIMEOUT",
+    "blocked": "blocked",
+    "refused": "REFUSED",
+    "impossible": "NONE",
+    "unknown": "unknown",
+    "cancelled": "stopped",
+}
+LEGEND = {
+    "wheel": "upstream has a wheel",
+    "pure": "only a pure wheel, native ones exist for others",
+    "farm": "the farm has a wheel",
+    "BUILD": "would be built",
+    "built": "built and proven now",
+    "FAILED": "could not be built",
+    "TIMEOUT": "took too long",
+    "blocked": "needs something that failed",
+    "REFUSED": "cannot be planned",
+    "NONE": "neither wheel nor usable sdist",
+    "unknown": "the index did not answer",
+    "stopped": "not done",
+}
+# More packages than this are shown only where something is not simply there.
+SHORT = 60
+
+
+def out(text: str) -> None:
+    print(text)
+
+
+def err(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def failure(reason: str, solution: str) -> str:
+    """Return a FarmError as people read it: reason, then the hint on its own line."""
+    return f"error: {reason}\nhint: {solution}" if solution else f"error: {reason}"
+
+
+def matrix(report: Report, *, everything: bool, width: int) -> str:
+    """Return the package × target table. Columns are lettered, with a legend, where names do not fit `width` characters."""
+    packages: dict[tuple[str, str], dict[str, Row]] = {}
+    for row in report.rows:
+        packages.setdefault((row.name, row.version), {})[row.target] = row
+    shown = {
+        key: cells
+        for key, cells in sorted(packages.items())
+        if everything or len(packages) <= SHORT or any(row.state not in THERE for row in cells.values())
+    }
+    labels = [f"{name} {version}" for name, version in shown]
+    first = max([len(label) for label in labels] + [len("package")])
+    heads = list(report.targets)
+    legend = []
+    if first + sum(len(head) + 2 for head in heads) > width:
+        letters = [_letter(number) for number in range(len(heads))]
+        legend = [f"{letter} = {head}" for letter, head in zip(letters, heads, strict=True)]
+        heads = letters
+    widths = [max(len(head), 7) for head in heads]
+    lines = [_line("package", first, heads, widths)]
+    for label, cells in zip(labels, shown.values(), strict=True):
+        words = [WORDS[cells[target].state] if target in cells else "–" for target in report.targets]
+        lines.append(_line(label, first, words, widths))
+    hidden = len(packages) - len(shown)
+    if hidden:
+        lines.append(f"… and {hidden} more with wheels for every target (-v shows them)")
+    used = {WORDS[row.state] for row in report.rows}
+    keys = ", ".join(f"{word}: {meaning}" for word, meaning in LEGEND.items() if word in used)
+    return "\n".join([*legend, *lines, f"({keys})" if keys else ""]).rstrip()
+
+
+def _letter(number: int) -> str:
+    return chr(ord("A") + number) if number < 26 else f"{chr(ord('A') + number // 26 - 1)}{chr(ord('A') + number % 26)}"
+
+
+def _line(label: str, first: int, words: Sequence[str], widths: Sequence[int]) -> str:
+    cells = (word.ljust(width) for word, width in zip(words, widths, strict=True))
+    return f"{label.ljust(first)}  {'  '.join(cells)}".rstrip()
+
+
+def reasons(report: Report) -> str:
+    """Return, grouped by state, why each cell is not simply there."""
+    groups = (
+        ("to build", "build"), ("built", "built"), ("failed", "failed"), ("timed out", "timed-out"), ("blocked", "blocked"),
+        ("cannot be planned", "refused"), ("cannot be had", "impossible"), ("unknown", "unknown"), ("stopped", "cancelled"),
+    )  # fmt: skip
+    lines = []
+    for title, state in groups:
+        rows = [row for row in report.rows if row.state == state]
+        if rows:
+            lines.append(f"{title} ({len(rows)}):")
+            lines.extend(_reason(row) for row in rows)
+    for problem in report.problems:
+        text = problem.text.replace("\n", "\n    ")
+        lines.append(f"{problem.subject}: {'no solution' if problem.kind == 'unresolved' else 'not built'}\n    {text}")
+    lines.extend(f"note: {note}" for note in report.notes)
+    return "\n".join(lines)
+
+
+def _reason(row: Row) -> str:
+    text = f"  {row.name} {row.version} for {row.target}"
+    if row.state == "built" and row.seconds:
+        text += f" in {row.seconds:.1f} s"
+    if row.reason:
+        text += f": {row.reason}"
+    if row.required_by and row.state != "built":
+        text += f" (for {', '.join(row.required_by[:3])}{', …' if len(row.required_by) > 3 else ''})"
+    if row.diagnosis and row.diagnosis.line and row.diagnosis.line not in row.reason:
+        text += f"\n      line {row.diagnosis.number}: {row.diagnosis.line}"
+    if row.diagnosis and row.diagnosis.remedy:
+        text += f"\n      hint: {row.diagnosis.remedy}"
+    if row.attempt and row.state in {"failed", "timed-out"}:
+        text += f"\n      log: farm log {row.attempt}"
+    return text
+
+
+def summary(report: Report) -> str:
+    """Return one line: how much is there, what was done, how long it took."""
+    counts = report.count()
+    there = sum(counts[state] for state in THERE)
+    parts = [f"{there} of {len(report.rows)} wheels are there"]
+    names = (("built", "built now"), ("build", "to build"), ("failed", "failed"), ("timed-out", "timed out"),
+             ("blocked", "blocked"), ("refused", "cannot be planned"), ("impossible", "cannot be had"),
+             ("unknown", "unknown"), ("cancelled", "stopped"))  # fmt: skip
+    parts += [f"{counts[state]} {words}" for state, words in names if counts[state]]  # type: ignore[index]
+    unresolved = sum(problem.kind == "unresolved" for problem in report.problems)
+    if unresolved:
+        parts.append(f"{unresolved} targets without a solution")
+    return f"{', '.join(parts)} ({report.seconds:.1f} s)"
+
+
+def report_json(report: Report, exit_code: int) -> str:
+    """Return the report as JSON; docs/report.md documents it, `schema` grows when a key changes its meaning."""
+    packages: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in report.rows:
+        entry = packages.setdefault(
+            (row.name, row.version), {"name": row.name, "version": row.version, "required_by": [], "cells": {}}
+        )
+        entry["required_by"] = sorted({*entry["required_by"], *row.required_by})
+        entry["cells"][row.target] = _cell(row)
+    content = {
+        "schema": SCHEMA,
+        "dry_run": report.dry_run,
+        "exit_code": exit_code,
+        "seconds": round(report.seconds, 3),
+        "targets": list(report.targets),
+        "packages": list(packages.values()),
+        "problems": [{"subject": p.subject, "kind": p.kind, "text": p.text} for p in report.problems],
+        "notes": list(report.notes),
+        "summary": dict(sorted(report.count().items())),
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False)
+
+
+def _cell(row: Row) -> dict[str, Any]:
+    cell: dict[str, Any] = {"state": row.state, "reason": row.reason, "file": row.file or None}
+    if row.attempt:
+        cell |= {"build": row.attempt, "seconds": round(row.seconds, 3)}
+    if row.diagnosis:
+        found = row.diagnosis
+        cell["diagnosis"] = {
+            "cause": found.cause,
+            "summary": found.summary,
+            "line": found.line,
+            "number": found.number,
+            "remedy": found.remedy,
+        }
+    return cell
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a plain table with columns as wide as their content."""
+    content = [tuple(heads), *(tuple(row) for row in rows)]
+    widths = [max(len(row[column]) for row in content) for column in range(len(heads))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in content)

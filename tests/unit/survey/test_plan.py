@@ -1,0 +1,119 @@
+"""Gaps become jobs in an order that can be run; what cannot be planned says why."""
+
+from __future__ import annotations
+
+from farm.model.demand import Demand, Origin, Requirement
+from farm.model.job import Plan, Recipe
+from farm.survey.detect import DetectPolicy
+from farm.survey.plan import PlanPorts, plan
+from farm.survey.survey import survey
+from tests.fakes.index import FakeIndex, FakeResolver, FakeSdists
+from tests.fakes.nouns import CP311, CP313, IMAGE, canonical, project
+
+SETUPTOOLS = project("setuptools", "setuptools-80.0-py3-none-any.whl")
+
+
+def planned(  # type: ignore[no-untyped-def]
+    *pages, wants: list[str], resolver: FakeResolver, sdists: FakeSdists | None = None, from_source: tuple[str, ...] = (), targets=(CP311,)
+) -> Plan:
+    upstream = FakeIndex(SETUPTOOLS, *pages)
+    ports = PlanPorts(
+        upstream=upstream,
+        farm=FakeIndex(),
+        resolver=resolver,
+        sdists=sdists or FakeSdists(),
+        image=lambda _: IMAGE,
+        recipe=lambda _: Recipe(),
+    )
+    origin = Origin(file="requirements.txt", line=1)
+    demand = Demand(requirements=tuple(Requirement(name=canonical(n), origin=origin, text=n) for n in wants))
+    policy = DetectPolicy(from_source=frozenset(canonical(n) for n in from_source))
+    return plan(survey(demand, targets, policy, ports), policy, ports)
+
+
+def test_what_has_a_wheel_is_no_job() -> None:
+    made = planned(project("demo", "demo-1-py3-none-any.whl"), wants=["demo"], resolver=FakeResolver(versions={"demo": "1"}))
+    assert made == Plan()
+
+
+def test_a_build_dependency_without_a_wheel_is_a_job_that_comes_first() -> None:
+    made = planned(
+        project("demo", "demo-1.tar.gz"),
+        project("tool", "tool-2.tar.gz"),
+        wants=["demo"],
+        resolver=FakeResolver(versions={"demo": "1", "tool": "2", "setuptools": "80.0"}),
+        sdists=FakeSdists(requires={"demo": ("tool>=1", "setuptools")}),
+    )
+    assert [str(job.pin) for job in made.jobs] == ["tool==2", "demo==1"]
+    tool, demo = made.jobs
+    assert demo.needs == (tool.id,)
+    assert [d.file.filename for d in demo.requires if d.file] == ["setuptools-80.0-py3-none-any.whl"]
+    assert tool.via == ("demo==1 (build requirement)",)
+
+
+def test_a_circle_of_build_dependencies_is_refused_with_its_chain() -> None:
+    made = planned(
+        project("egg", "egg-1.tar.gz"),
+        project("hen", "hen-1.tar.gz"),
+        wants=["egg"],
+        resolver=FakeResolver(versions={"egg": "1", "hen": "1"}),
+        sdists=FakeSdists(requires={"egg": ("hen",), "hen": ("egg",)}),
+    )
+    assert made.jobs == ()
+    assert {str(refusal.pin) for refusal in made.refused} == {"egg==1", "hen==1"}
+    assert any("egg==1 needs hen==1 needs egg==1" in refusal.reason for refusal in made.refused)
+
+
+def test_what_needs_a_refused_job_is_refused_too() -> None:
+    made = planned(
+        project("app", "app-1.tar.gz"),
+        project("lib", "lib-1.tar.gz"),
+        wants=["app"],
+        resolver=FakeResolver(
+            versions={"app": "1", "lib": "1", "setuptools": "80.0", "nothing": "1"},
+            depends={"app": ("lib",)},
+            conflicts=frozenset({"nothing"}),
+        ),
+        sdists=FakeSdists(requires={"lib": ("nothing",)}),
+    )
+    assert made.jobs == ()
+    reasons = {str(refusal.pin): refusal.reason for refusal in made.refused}
+    assert "no version of nothing fits" in reasons["lib==1"]
+    assert reasons["app==1"].startswith("it needs lib==1, which cannot be had")
+
+
+def test_the_proof_gets_the_whole_run_time_closure() -> None:
+    made = planned(
+        project("app", "app-1.tar.gz"),
+        project("lib", "lib-1-py3-none-any.whl"),
+        project("far", "far-1.tar.gz"),
+        wants=["app"],
+        resolver=FakeResolver(
+            versions={"app": "1", "lib": "1", "far": "1", "setuptools": "80.0"}, depends={"app": ("lib",), "lib": ("far",)}
+        ),
+    )
+    [app] = [job for job in made.jobs if job.pin.name == "app"]
+    assert [str(d.pin) for d in app.proofs[0].beside] == ["far==1", "lib==1"]
+    assert [job.pin.name for job in made.jobs if job.id in app.beside] == ["far"]
+
+
+def test_a_pure_sdist_is_built_for_the_oldest_python_first_and_native_ones_side_by_side() -> None:
+    made = planned(
+        project("pure", "pure-1.tar.gz"),
+        project("native", "native-1.tar.gz"),
+        wants=["pure", "native"],
+        resolver=FakeResolver(versions={"pure": "1", "native": "1", "setuptools": "80.0"}),
+        sdists=FakeSdists(pure=frozenset({"pure"})),
+        targets=(CP313, CP311),
+    )
+    jobs = {(job.pin.name, job.target): job for job in made.jobs}
+    assert jobs["pure", CP311].after is None
+    assert jobs["pure", CP313].after == jobs["pure", CP311].id
+    assert [proof.target for proof in jobs["pure", CP311].proofs] == [CP311, CP313]
+    assert jobs["native", CP313].after is None
+
+
+def test_one_resolution_serves_all_jobs_with_the_same_build_requirements() -> None:
+    resolver = FakeResolver(versions={"one": "1", "two": "1", "setuptools": "80.0"})
+    planned(project("one", "one-1.tar.gz"), project("two", "two-1.tar.gz"), wants=["one", "two"], resolver=resolver)
+    assert resolver.asked.count(("setuptools",)) == 1
