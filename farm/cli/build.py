@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import get_terminal_size
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -51,13 +51,13 @@ class Asked:
 @click.option("--dry-run", is_flag=True, help="Say what would be built, and stop.")
 @click.option("--refresh", is_flag=True, help="Ask the upstream index again, whatever is remembered.")
 @click.pass_obj
-def build(context: Context, **options: object) -> int:
+def build(context: Context, /, **options: Any) -> int:
     """Build every wheel that the requirements lack for the targets, prove each, and publish it.
 
     What is there already is not built again. Failures do not stop the rest. Ctrl-C once lets what runs finish, twice stops
     now; the same command carries on later.
     """
-    asked = Asked(**options)  # type: ignore[arg-type] - click gives what the options above declare
+    asked = Asked(**options)
     if not asked.requirements:
         raise UsageError("no requirements: expected at least one -r FILE", solution="farm build -r requirements.txt")
     settings = context.settings()

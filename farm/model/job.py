@@ -118,8 +118,13 @@ class Job:
         return tuple(dict.fromkeys(job for job in jobs if job is not None and job != self.id))
 
 
+def make_job_id(name: str, version: str, target: str) -> JobId:
+    """Return the id of a job from its parts as texts."""
+    return JobId(f"{name}-{version}-{target}")
+
+
 def job_id(pin: Pin, target: Target) -> JobId:
-    return JobId(f"{pin.name}-{pin.version}-{target.name}")
+    return make_job_id(pin.name, str(pin.version), target.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -157,7 +157,7 @@ class _Attempt:
         wheels = self._room.folder("wheels")
         for dependency in job.requires:
             if dependency.file is not None:
-                self._add(wheels, self._path(dependency.file), dependency.file.filename)
+                self._add(wheels, path_of(dependency.file, self._ports), dependency.file.filename)
             elif dependency.job is not None:
                 made = self._command.made[dependency.job].verified.built.wheel
                 self._add(wheels, self._made_path(made), made.filename)
@@ -180,10 +180,6 @@ class _Attempt:
         placed = self._room.place(source, folder, filename)
         self._dependencies = (*self._dependencies, (filename, self._ports.store.digest(placed)))
 
-    def _path(self, file: IndexFile) -> Path:
-        own = self._ports.store.blob(file.sha256) if file.sha256 else None
-        return own or self._ports.downloads.fetch(file)
-
     def _made_path(self, wheel: StagedWheel) -> Path:
         path = self._ports.store.blob(wheel.sha256)
         assert path is not None, "a published wheel has its blob"
@@ -199,7 +195,7 @@ class _Attempt:
             self._say(f"its backend also wants {', '.join(wanted)}")
             for file in self._ports.toolbox.wheels(wanted, self._job.recipe, self._job.target):
                 if file.filename not in present:
-                    self._add(request.wheels, self._path(file), file.filename)
+                    self._add(request.wheels, path_of(file, self._ports), file.filename)
         return request
 
     def _reuse(self, key: JobKey) -> Built | None:
@@ -224,6 +220,12 @@ class _Attempt:
         assert path is not None, "what is kept is there"
         wheel = replace(result, path=path, sha256=digest)
         return Built(attempt=self._attempt.id, key=key, wheel=wheel, image=request.image.digest, seconds=0.0)
+
+
+def path_of(file: IndexFile, ports: BuildPorts) -> Path:
+    """Return where a wheel lies: in the farm's own store, or downloaded and checked."""
+    own = ports.store.blob(file.sha256) if file.sha256 else None
+    return own or ports.downloads.fetch(file)
 
 
 def _satisfied(text: str, wheels: list[str]) -> bool:

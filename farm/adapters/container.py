@@ -1,0 +1,341 @@
+"""One container for one piece of strangers' work: made bare, filled by tar, bounded, and always removed.
+
+A container gets no mount, no docker socket, no capability, no credential, no stdin, and a network only when asked.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from farm.adapters.docker_engine import translated
+from farm.adapters.source_tree import unpack_tar
+from farm.errors import EngineError
+from farm.model.build import BadSdist
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+    from docker import DockerClient
+    from docker.models.containers import Container as EngineContainer
+
+    from farm.model.build import Limits
+
+USER = "1000:1000"
+"""Whom package code runs as: nobody that the image knows."""
+HOME = "/tmp/home"  # noqa: S108 - a path inside the container
+_SPOOL = 32 << 20
+_LINE = 16 << 10
+_LOG = 128 << 20
+_FILE = 8 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerHost:
+    """The engine, and what every container of this process shares.
+
+    `run` and `store` mark the containers, so that a later process can tell what was left behind (`store` is a short
+    digest of the store's path). `scratch` is where staging folders are made. `environment` is what host programs get:
+    PATH, HOME, DOCKER_HOST and its like. `output` takes (attempt, line of output).
+    """
+
+    client: DockerClient
+    run: str
+    store: str
+    scratch: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    output: Callable[[str, str], None] = lambda _attempt, _line: None
+
+    def labels(self, attempt: str) -> dict[str, str]:
+        return {"farm.attempt": attempt, "farm.run": self.run, "farm.store": self.store}
+
+    def remove(self, attempt: str) -> None:
+        """Kill and remove every container of an attempt, whoever started it."""
+        remove_leftovers(self.client, {"farm.attempt": attempt, "farm.store": self.store})
+
+    def ran_out_of_memory(self, attempt: str, since: float) -> bool:
+        """Tell whether a container of the attempt met its memory limit since then (seconds since 1970).
+
+        Asks the engine's own record of events: it outlives the container, and the container's state (OOMKilled) knows
+        only of its first process.
+        """
+        filters = {"label": [f"farm.attempt={attempt}"], "event": ["oom"]}
+        with translated("asking for events"):
+            events = self.client.api.events(since=int(since), until=int(time.time()) + 1, filters=filters, decode=True)
+            return any(True for _ in events)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerPlan:
+    """What one container is made of. `environment` is added to the image's own; `network` is the engine's bridge."""
+
+    image: str
+    attempt: str
+    limits: Limits
+    network: bool = False
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """How a command in a container ended. `tail` are its last lines of output, `code` its exit code."""
+
+    code: int
+    tail: tuple[str, ...]
+    timed_out: bool = False
+    out_of_memory: bool = False
+
+    @property
+    def ok(self) -> bool:
+        return self.code == 0 and not self.timed_out
+
+
+class Container:
+    """A context manager over one container, which sleeps until commands are run in it.
+
+    Its wall-time limit counts from the start and covers everything run in it; when it is over the container is killed,
+    with every process in it. EngineError when the engine fails.
+    """
+
+    def __init__(self, host: ContainerHost, plan: ContainerPlan) -> None:
+        self._host = host
+        self._plan = plan
+        self._engine: EngineContainer | None = None
+        self._expired = threading.Event()
+        self._deadline = 0.0
+        self._since = time.time()
+        self._timer: threading.Timer | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            with translated("starting a container"):
+                self._engine = self._create()
+                self._engine.start()
+        except BaseException:
+            self._remove()
+            raise
+        self._deadline = time.monotonic() + self._plan.limits.seconds
+        self._timer = threading.Timer(self._plan.limits.seconds, self._expire)
+        self._timer.daemon = True
+        self._timer.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._remove()
+
+    def put(self, sources: Mapping[str, Path | bytes], owner: int = 1000) -> None:
+        """Copy files, folders (whole) and bytes in; keys are absolute paths inside. Times, modes and links are kept."""
+        with tempfile.SpooledTemporaryFile(max_size=_SPOOL) as spool:
+            with tarfile.open(fileobj=spool, mode="w") as archive:
+                for target, source in sources.items():
+                    _add(archive, target.lstrip("/"), source, owner)
+            spool.seek(0)
+            with translated("copying into a container"):
+                self._running.put_archive("/", spool)
+
+    def get(self, path: str, folder: Path, limit: int) -> None:
+        """Copy a folder or file out into `folder`, at most `limit` bytes.
+
+        BadSdist when what comes out is larger, or would leave `folder`; EngineError when the path is not there.
+        """
+        if self._timer is not None:
+            # The commands are over; copying is bounded by size.
+            self._timer.cancel()
+        with tempfile.SpooledTemporaryFile(max_size=_SPOOL) as spool:
+            with translated("copying out of a container"):
+                stream, _ = self._running.get_archive(path)
+                for chunk in _bounded(stream, limit, path):
+                    spool.write(chunk)
+            spool.seek(0)
+            with tarfile.open(fileobj=spool, mode="r:") as archive:
+                unpack_tar(archive, folder, path)
+
+    def run(self, argv: tuple[str, ...], *, log: Path, user: str = USER, environment: tuple[tuple[str, str], ...] = ()) -> Ran:
+        """Run a command without stdin in `/`, its output appended to `log` line by line and passed on.
+
+        Once the time limit is over this runs nothing and returns `timed_out`.
+        """
+        tail: list[str] = []
+        code = 137
+        try:
+            if not self._expired.is_set():
+                code = self._execute(argv, log, (user, environment), tail)
+        except EngineError:
+            # A container that is killed under a command looks like an engine that fails.
+            if not self._expired.is_set():
+                raise
+        expired = self._expired.is_set()
+        return Ran(
+            code=code,
+            tail=tuple(tail),
+            timed_out=expired,
+            out_of_memory=not expired and code != 0 and self._host.ran_out_of_memory(self._plan.attempt, self._since),
+        )
+
+    def _execute(self, argv: tuple[str, ...], log: Path, how: tuple[str, tuple[tuple[str, str], ...]], tail: list[str]) -> int:
+        api = self._host.client.api
+        user, environment = how
+        with translated("running a command in a container"), log.open("ab") as file:
+            started = api.exec_create(
+                self._running.id, list(argv), stdin=False, user=user, workdir="/", environment=dict(environment)
+            )
+            with _output(api.exec_start(started["Id"], socket=True)) as stream:
+                for line in _logged(_lines(stream), file):
+                    self._host.output(self._plan.attempt, line)
+                    tail[:] = [*tail[-39:], line]
+            code = api.exec_inspect(started["Id"])["ExitCode"]
+        return 137 if code is None else int(code)
+
+    @property
+    def seconds_left(self) -> float:
+        return max(0.0, self._deadline - time.monotonic())
+
+    @property
+    def _running(self) -> EngineContainer:
+        assert self._engine is not None, "used outside its with block"
+        return self._engine
+
+    def _create(self) -> EngineContainer:
+        from docker.types import LogConfig, Ulimit  # noqa: PLC0415 - see docker_engine
+
+        plan, limits = self._plan, self._plan.limits
+        return self._host.client.containers.create(
+            plan.image,
+            # It ends by itself even when this process is killed and nobody is left to remove it.
+            ["sleep", str(int(limits.seconds) + 120)],
+            labels=self._host.labels(plan.attempt),
+            network_mode="bridge" if plan.network else "none",
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+            mem_limit=limits.memory,
+            memswap_limit=limits.memory,
+            pids_limit=limits.processes,
+            nano_cpus=int(limits.cpus * 1e9) or None,
+            ulimits=[Ulimit(name="core", soft=0, hard=0), Ulimit(name="fsize", soft=_FILE, hard=_FILE)],
+            log_config=LogConfig(type="none"),
+            environment={"HOME": HOME, **dict(plan.environment)},
+            init=True,
+            tty=False,
+            stdin_open=False,
+            working_dir="/",
+        )
+
+    def _expire(self) -> None:
+        self._expired.set()
+        if self._engine is not None:
+            self._kill(self._engine)
+
+    def _kill(self, engine: EngineContainer) -> None:
+        from docker.errors import APIError  # noqa: PLC0415 - see docker_engine
+
+        try:
+            engine.kill()
+        except APIError:
+            # It ended by itself meanwhile, which is what was wanted.
+            return
+
+    def _remove(self) -> None:
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            _remove(engine)
+
+
+def remove_leftovers(client: DockerClient, labels: Mapping[str, str]) -> int:
+    """Remove every container that has all these labels, running or not; return how many there were."""
+    with translated("listing containers"):
+        found = client.containers.list(all=True, filters={"label": [f"{k}={v}" for k, v in labels.items()]})
+    for container in found:
+        _remove(container)
+    return len(found)
+
+
+def _remove(engine: EngineContainer) -> None:
+    from docker.errors import APIError  # noqa: PLC0415 - see docker_engine
+
+    try:
+        with translated("removing a container"):
+            engine.remove(force=True, v=True)
+    except EngineError as error:
+        # Someone else removed it, or is about to.
+        if not (isinstance(error.__cause__, APIError) and error.__cause__.status_code in (404, 409)):
+            raise
+
+
+def _add(archive: tarfile.TarFile, target: str, source: Path | bytes, owner: int) -> None:
+    def owned(info: tarfile.TarInfo) -> tarfile.TarInfo:
+        info.uid = info.gid = owner
+        info.uname = info.gname = ""
+        return info
+
+    if isinstance(source, bytes):
+        info = owned(tarfile.TarInfo(target))
+        info.size = len(source)
+        info.mode = 0o644
+        archive.addfile(info, io.BytesIO(source))
+        return
+    archive.add(source, arcname=target, filter=owned)
+
+
+def _bounded(stream: Iterable[bytes], limit: int, path: str) -> Iterator[bytes]:
+    total = 0
+    for chunk in stream:
+        total += len(chunk)
+        if total > limit:
+            reason = f"{path} in the build container is larger than {limit} bytes"
+            raise BadSdist(reason, solution="the package makes more than a wheel may hold; see its build log")
+        yield chunk
+
+
+@contextmanager
+def _output(socket: Any) -> Iterator[Iterator[bytes]]:  # noqa: ANN401 - what the SDK returns differs by transport
+    """Yield what a command prints, stdout and stderr as they come. The SDK's own stream would leave the socket open."""
+    from docker.utils.socket import frames_iter  # noqa: PLC0415 - see docker_engine
+
+    try:
+        yield (data for _, data in frames_iter(socket, tty=False))
+    finally:
+        response = getattr(socket, "_response", None)
+        if response is not None:
+            response.close()
+        socket.close()
+
+
+def _lines(stream: Iterable[bytes]) -> Iterator[str]:
+    """Yield lines of at most 16 KiB: a build may print gigabytes without a line's end."""
+    rest = b""
+    for chunk in stream:
+        rest += chunk
+        *whole, rest = rest.split(b"\n")
+        for line in whole:
+            yield _text(line)
+        if len(rest) > _LINE:
+            yield _text(rest)
+            rest = b""
+    if rest:
+        yield _text(rest)
+
+
+def _text(line: bytes) -> str:
+    return line[:_LINE].rstrip(b"\r").decode("utf-8", "replace")
+
+
+def _logged(lines: Iterator[str], file: io.BufferedWriter) -> Iterator[str]:
+    """Pass lines on and write them down, until the log is as long as a log may be."""
+    for line in lines:
+        if file.tell() > _LOG:
+            continue
+        file.write(line.encode("utf-8", "replace") + b"\n")
+        file.flush()
+        if file.tell() > _LOG:
+            file.write(b"(the log is cut here: it is longer than 128 MiB)\n")
+        yield line

@@ -1,0 +1,186 @@
+"""The PEP 517 front end in a container of our own: pure wheels, and questions to a backend.
+
+Runs package code as nobody, offline; the front end and its installer are the image's (`build`, `uv`). The layout inside
+is cibuildwheel's, so that a recipe may name the same paths for both.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from farm.adapters.container import HOME, Container, ContainerPlan
+from farm.adapters.source_tree import add_build_requires, unpack
+from farm.model.build import BuildFailed
+from farm.model.outcome import Diagnosis
+
+if TYPE_CHECKING:
+    from farm.adapters.container import ContainerHost, Ran
+    from farm.model.build import BuildRequest
+    from farm.model.target import Target
+
+PROJECT = "/project"
+_ANSWER = f"{PROJECT}/answer.json"
+_ANSWER_BYTES = 16 << 20
+_WHEEL_BYTES = 4 << 30
+
+
+def interpreter(target: Target) -> str:
+    """Return the folder of a target's interpreter in every image: the layout of the manylinux images, which cibuildwheel uses."""
+    tag = target.python_tag
+    if target.implementation == "pp":
+        return _pypy(target)
+    return f"/opt/python/{tag.removesuffix('t')}-{tag}"
+
+
+def _pypy(target: Target) -> str:
+    """Return PyPy's folder, which has the version of PyPy's own ABI in its name: cibuildwheel's table knows it."""
+    from cibuildwheel.util import resources  # noqa: PLC0415 - targets on PyPy are rare
+
+    start = f"{target.python_tag}-"
+    found = (entry["path_str"] for entry in resources.read_python_configs("linux") if entry["identifier"].startswith(start))
+    return next(found, f"/opt/python/{target.python_tag}")
+
+
+def stage(request: BuildRequest, folder: Path) -> None:
+    """Lay out what a build container gets: `package/` (the sdist), `wheels/`, and `crates/` when there are any. BadSdist."""
+    unpacked = unpack(request.sdist, folder / "sdist")
+    add_build_requires(unpacked, request.job.recipe.build_requires)
+    unpacked.rename(folder / "package")
+    (folder / "sdist").rmdir()
+    (folder / "wheels").mkdir()
+    for wheel in sorted(request.wheels.glob("*.whl")):
+        shutil.copyfile(wheel, folder / "wheels" / wheel.name)
+    if request.crates is not None:
+        shutil.copytree(request.crates, folder / "crates", symlinks=True)
+
+
+def build_environment(request: BuildRequest) -> dict[str, str]:
+    """Return what every build sees: nothing but the given wheels to install from, one locale, one hash seed, one time, and as
+    many jobs as the container has CPUs. A recipe's own variables come last.
+    """
+    links = f"{PROJECT}/wheels"
+    jobs = str(max(1, round(request.limits.cpus))) if request.limits.cpus else ""
+    parallel = {
+        name: jobs
+        for name in ("CMAKE_BUILD_PARALLEL_LEVEL", "NPY_NUM_BUILD_JOBS", "CARGO_BUILD_JOBS", "MAX_JOBS")
+        if jobs
+    } | ({"MAKEFLAGS": f"-j{jobs}"} if jobs else {})
+    shut = ("PIP_NO_INDEX=1", "UV_NO_INDEX=1", "UV_OFFLINE=1", "CARGO_NET_OFFLINE=true")
+    offline = {} if request.job.recipe.network else dict(pair.split("=") for pair in shut)
+    crates = {"CARGO_HOME": f"{PROJECT}/crates"} if request.crates is not None else {}
+    return {
+        "PIP_FIND_LINKS": links,
+        "UV_FIND_LINKS": links,
+        "PIP_CONFIG_FILE": "/dev/null",
+        "UV_NO_CONFIG": "1",
+        "UV_NO_CACHE": "1",
+        "UV_PYTHON_DOWNLOADS": "never",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "SOURCE_DATE_EPOCH": str(request.epoch),
+        "PYTHONHASHSEED": "0",
+        "LC_ALL": "C.UTF-8",
+        **offline,
+        **crates,
+        **parallel,
+        **dict(request.job.recipe.environment),
+    }
+
+
+def config_arguments(request: BuildRequest) -> tuple[str, ...]:
+    """Return the recipe's config settings as the `build` program takes them."""
+    return tuple(f"-C{key}={value}" for key, value in request.job.recipe.config_settings)
+
+
+def build_wheels(host: ContainerHost, request: BuildRequest, folder: Path, seconds: float) -> Ran:
+    """Build a staged project with `python -m build`; what it made is copied into `folder/out`. BadSdist, EngineError."""
+    with Container(host, _plan(request, seconds)) as container:
+        container.put(_inside(folder) | {f"{PROJECT}/out": _empty(folder)})
+        python = f"{interpreter(request.job.target)}/bin/python"
+        ran = container.run(
+            (python, "-m", "build", "--wheel", "--installer=uv", f"--outdir={PROJECT}/out", *config_arguments(request),
+             f"{PROJECT}/package"),
+            log=request.log,
+        )  # fmt: skip
+        if ran.ok:
+            container.get(f"{PROJECT}/out", folder / "made", _WHEEL_BYTES)
+    return ran
+
+
+def ask(host: ContainerHost, request: BuildRequest, question: str) -> object:
+    """Return the backend's answer to "requirements" or "metadata", as JSON has it.
+
+    BuildFailed when the backend fails, takes too long, or answers with no JSON; BadSdist, EngineError.
+    """
+    host.scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="ask-", dir=host.scratch) as scratch:
+        folder = Path(scratch)
+        stage(request, folder)
+        with Container(host, _plan(request, request.limits.seconds)) as container:
+            script = files("farm.adapters.scripts").joinpath("ask_backend.py").read_bytes()
+            container.put(_inside(folder) | {f"{PROJECT}/ask_backend.py": script})
+            settings = tuple(f"{key}={value}" for key, value in request.job.recipe.config_settings)
+            python = f"{interpreter(request.job.target)}/bin/python"
+            argv = (python, f"{PROJECT}/ask_backend.py", question, f"{PROJECT}/package", _ANSWER, *settings)
+            ran = container.run(argv, log=request.log)
+            if not ran.ok:
+                raise BuildFailed(failure(ran, f"asking the backend for its {question}"))
+            container.get(_ANSWER, folder / "answer", _ANSWER_BYTES)
+        try:
+            return json.loads((folder / "answer" / "answer.json").read_bytes())
+        except (OSError, ValueError) as error:
+            reason = f"the build backend left no answer about its {question}: {error}"
+            raise BuildFailed(Diagnosis(cause="build-failed", summary=reason)) from error
+
+
+def failure(ran: Ran, doing: str) -> Diagnosis:
+    """Return what the container alone knows of a failure: the log is read elsewhere."""
+    if ran.timed_out:
+        return Diagnosis(cause="timed-out", summary=f"{doing} took longer than its time limit and was killed")
+    if ran.out_of_memory:
+        return out_of_memory(doing)
+    if ran.code == 137:
+        return Diagnosis(cause="killed", summary=f"{doing} was killed by a signal")
+    return Diagnosis(cause="build-failed", summary=telling_line(ran.tail) or f"{doing} ended with exit code {ran.code}")
+
+
+def out_of_memory(doing: str) -> Diagnosis:
+    return Diagnosis(
+        cause="out-of-memory",
+        summary=f"{doing} needed more memory than its container may have",
+        remedy="raise the memory limit, or build with fewer jobs at a time",
+    )
+
+
+def telling_line(tail: tuple[str, ...]) -> str:
+    """Return the last line that names an error, else the last line that says anything."""
+    lines = [line.strip() for line in tail if line.strip()]
+    errors = [line for line in lines if "error" in line.lower() and not line.startswith("ERROR Backend")]
+    return (errors or lines or [""])[-1][:300]
+
+
+def _plan(request: BuildRequest, seconds: float) -> ContainerPlan:
+    path = f"{interpreter(request.job.target)}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    return ContainerPlan(
+        image=request.image.digest,
+        attempt=request.attempt,
+        limits=replace(request.limits, seconds=seconds),
+        network=request.job.recipe.network,
+        environment=tuple(({"PATH": path} | build_environment(request)).items()),
+    )
+
+
+def _inside(folder: Path) -> dict[str, Path | bytes]:
+    parts = [part for part in ("package", "wheels", "crates") if (folder / part).is_dir()]
+    return {PROJECT: _empty(folder), HOME: _empty(folder), **{f"{PROJECT}/{part}": folder / part for part in parts}}
+
+
+def _empty(folder: Path) -> Path:
+    empty = folder / "empty"
+    empty.mkdir(exist_ok=True)
+    return empty

@@ -1,0 +1,243 @@
+"""Resolution per target by uv, which sees nothing but the metadata view and may run nothing. Answers are kept on disk.
+
+The law it keeps: no package code on this machine; a version with an sdist is never passed
+over because it lacks a wheel; what metadata had to be guessed is confirmed in a container, for settled versions only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from packaging.utils import canonicalize_name
+from uv import find_uv_bin
+
+from farm.adapters.core_metadata import same_fields
+from farm.adapters.metadata_answers import SCHEMA, Answers, Scope
+from farm.adapters.page_cache import keep
+from farm.adapters.process import run
+from farm.adapters.uv_compile import Compilation, Row, applies, read_rows, requirement_lines, uv_platform
+from farm.adapters.uv_explanation import explain
+from farm.errors import FarmError, StoreError
+from farm.model.gap import Resolution, ResolvedPin, Unresolved
+from farm.model.package import IndexFile, Pin, Version, file_version, parse_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from farm.adapters.metadata_answers import Sources
+    from farm.model.demand import Demand, Requirement
+    from farm.model.package import NormalizedName
+    from farm.model.target import Target
+
+_ROUNDS = 5
+
+
+def _say_nothing(text: str) -> None:
+    del text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What the resolver is told.
+
+    `cache` is a folder; `env` the environment that uv's is made of; `state` returns a token that changes when an index
+    does that the resolver cannot see (the farm's own, the configured URLs). `prepare` returns the METADATA that the
+    backend computes in a container, or None when it could not. `ttl` is in seconds. `note` is told what stays a guess.
+    """
+
+    cache: Path
+    env: Mapping[str, str]
+    state: Callable[[], str] = str
+    prepare: Callable[[Pin, IndexFile, Target], str | None] | None = None
+    refresh: bool = False
+    ttl: float = 600.0
+    now: Callable[[], float] = time.time
+    note: Callable[[str], None] = _say_nothing
+
+
+class _Kept(msgspec.Struct, array_like=True):
+    at: float
+    rows: list[tuple[str, str, list[str], bool]]
+
+
+class UvResolver:
+    """Satisfies `ports.Resolver`. Safe to use from several threads, one target each."""
+
+    def __init__(self, sources: Sources, setting: Setting) -> None:
+        self._sources = sources
+        self._setting = setting
+
+    def resolve(self, demand: Demand, target: Target) -> Resolution | Unresolved:
+        """Return the pins of one target; see `ports.Resolver`. Requirements by path or repository take no part."""
+        direct = direct_files(demand.requirements)
+        versions = {name: file.version for name, file in direct.items() if file.version is not None}
+        lines = requirement_lines(demand.requirements, target=target, versions=versions)
+        if not lines:
+            return Resolution(target=target, pins=())
+        rows = self._remembered(demand, target)
+        if rows is None:
+            found = self._settle(_Question(demand=demand, target=target, direct=direct, versions=versions, lines=lines))
+            if isinstance(found, Unresolved):
+                return found
+            rows = found
+            self._remember(demand, target, rows)
+        return Resolution(target=target, pins=_pins(rows, demand, target))
+
+    def _settle(self, question: _Question) -> tuple[Row, ...] | Unresolved:
+        """Resolve until the metadata of every settled version is the backend's own, or cannot be had."""
+        for _ in range(_ROUNDS):
+            answers = Answers(self._sources, question.scope())
+            found = self._compile(question, answers)
+            if isinstance(found, Unresolved) or not self._confirm(found, answers, question.target):
+                return found
+        return Unresolved(
+            target=question.target,
+            explanation=f"the dependencies did not settle in {_ROUNDS} rounds: what the build backends of some packages say"
+            " differs from their sdists each time; pin the packages that have no static metadata",
+        )
+
+    def _compile(self, question: _Question, answers: Answers) -> tuple[Row, ...] | Unresolved:
+        # Imported late: a run that finds its answers on disk needs no HTTP server.
+        from farm.adapters.metadata_view import MetadataView  # noqa: PLC0415
+
+        with _scratch(self._setting.cache) as folder, MetadataView(answers, question.target) as view:
+            compilation = Compilation(
+                uv=find_uv_bin(),
+                env=self._setting.env,
+                folder=Path(folder),
+                index=view.url,
+                target=question.target,
+                demand=question.demand,
+                lines=question.lines,
+                constraints=question.constraints(),
+            )
+            done = run(compilation.command())
+            text = compilation.output.read_text("utf-8") if done.ok else ""
+        # Also when uv found an answer all the same: without that index it is another question's.
+        for failure in answers.failures:
+            raise failure
+        if done.ok:
+            return read_rows(text)
+        if done.timed_out or done.returncode not in {1, 2}:
+            message = f"uv ended with {done.returncode} after {done.seconds:.0f} s: {done.stderr.strip()[-400:]}"
+            raise FarmError(message, solution="run again; if it stays, report it with the requirements")
+        explanation = explain(done.stderr, question.demand, question.target, answers)
+        return Unresolved(target=question.target, explanation=explanation)
+
+    def _confirm(self, rows: Iterable[Row], answers: Answers, target: Target) -> bool:
+        """Have the settled guesses confirmed; tell whether one was wrong, so that the resolution has to be made again."""
+        wrong = False
+        for row in rows:
+            pin = Pin(name=row.name, version=row.version)
+            guess = answers.provisional.get(pin)
+            if guess is None:
+                continue
+            sdist, used = guess
+            exact = self._setting.prepare(pin, sdist, target) if self._setting.prepare else None
+            if exact is None:
+                self._setting.note(f"{pin}: its dependencies are read off files that its sdist's author left there, not computed")
+                continue
+            self._sources.exact.put(sdist, target, exact)
+            wrong = wrong or not same_fields(exact, used)
+        return wrong
+
+    def _path(self, demand: Demand, target: Target) -> Path:
+        uv = Path(find_uv_bin()).stat()
+        key = [SCHEMA, demand.fingerprint(), target.name, target.full_version, uv.st_mtime_ns, uv.st_size,
+               self._setting.state(), self._sources.exact.state(), self._setting.prepare is not None]  # fmt: skip
+        return self._setting.cache / "resolutions" / hashlib.sha256(json.dumps(key).encode()).hexdigest()
+
+    def _remembered(self, demand: Demand, target: Target) -> tuple[Row, ...] | None:
+        if self._setting.refresh:
+            return None
+        try:
+            kept = msgspec.msgpack.decode(self._path(demand, target).read_bytes(), type=_Kept)
+        except (OSError, msgspec.DecodeError):
+            return None
+        if not 0 <= self._setting.now() - kept.at <= self._setting.ttl:
+            return None
+        return tuple(
+            Row(name=canonicalize_name(name), version=Version(version), via=tuple(map(canonicalize_name, via)), direct=direct)
+            for name, version, via, direct in kept.rows
+        )
+
+    def _remember(self, demand: Demand, target: Target, rows: tuple[Row, ...]) -> None:
+        plain = [(str(row.name), str(row.version), list(map(str, row.via)), row.direct) for row in rows]
+        keep(self._path(demand, target), msgspec.msgpack.encode(_Kept(self._setting.now(), plain)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    demand: Demand
+    target: Target
+    direct: Mapping[NormalizedName, IndexFile]
+    versions: Mapping[NormalizedName, Version]
+    lines: tuple[str, ...]
+
+    def scope(self) -> Scope:
+        asked = (*self.demand.requirements, *self.demand.constraints)
+        pinned = ((requirement.name, requirement.pinned) for requirement in asked)
+        return Scope(
+            target=self.target,
+            options=self.demand.options,
+            pinned=frozenset(Pin(name=name, version=version) for name, version in pinned if version is not None),
+            direct=self.direct,
+            fold=not uv_platform(self.target).exact,
+        )
+
+    def constraints(self) -> tuple[str, ...]:
+        return requirement_lines(self.demand.constraints, target=self.target, versions=self.versions)
+
+
+def direct_files(requirements: Iterable[Requirement]) -> dict[NormalizedName, IndexFile]:
+    """Return the wheels and sdists that `name @ url` requirements name, where the file name tells a version.
+
+    What is left out (a repository, an archive of a branch) cannot be resolved without running its code.
+    """
+    found: dict[NormalizedName, IndexFile] = {}
+    for requirement in requirements:
+        url = (requirement.url or "").partition("#")[0]
+        if requirement.editable or not url.startswith(("https://", "http://", "file://")):
+            continue
+        filename = url.partition("?")[0].rpartition("/")[2].replace("%2B", "+")
+        version = file_version(filename, requirement.name)
+        if version is not None:
+            hashes = dict(entry.partition(":")[::2] for entry in requirement.hashes)
+            sha256 = parse_digest(hashes["sha256"]) if hashes.get("sha256") else None
+            found[requirement.name] = IndexFile(filename=filename, url=url, version=version, sha256=sha256)
+    return found
+
+
+def _scratch(cache: Path) -> tempfile.TemporaryDirectory[str]:
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix="resolve-", dir=cache, ignore_cleanup_errors=True)
+    except OSError as error:
+        message = f"cannot write into {cache}: {error.strerror or error}"
+        raise StoreError(message, solution="free space there, or make the folder writable") from error
+
+
+def _pins(rows: Iterable[Row], demand: Demand, target: Target) -> tuple[ResolvedPin, ...]:
+    origins: dict[NormalizedName, list[str]] = {}
+    for requirement in demand.requirements:
+        if applies(requirement, target):
+            origins.setdefault(requirement.name, []).append(str(requirement.origin))
+    needs: dict[NormalizedName, set[NormalizedName]] = {}
+    for row in rows:
+        for asker in row.via:
+            needs.setdefault(asker, set()).add(row.name)
+    return tuple(
+        ResolvedPin(
+            pin=Pin(name=row.name, version=row.version),
+            via=(*dict.fromkeys(origins.get(row.name, ())), *row.via),
+            dependencies=tuple(sorted(needs.get(row.name, ()))),
+        )
+        for row in sorted(rows, key=lambda row: row.name)
+    )

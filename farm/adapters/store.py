@@ -1,0 +1,182 @@
+"""The store: what farm publishes, below one folder. One order of steps, so that a crash leaves the old state or the new one.
+
+    blobs/<2>/<62>   wheels and other bytes; beside a wheel its METADATA        catalogue.sqlite   attempts and wheels
+    pages/<project>  what clients read, made when something is published         projects, serial   the list, the change token
+    logs/  cache/    written by others                                           locks/  staging/   of writers
+
+A wheel's bytes are durable before its row, the row before the page. A page is marked dirty with the row and finished by
+whoever comes next, should its publisher die.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from farm.adapters.blobs import Blobs
+from farm.adapters.durable import storing
+from farm.adapters.locks import Locks
+from farm.adapters.pages import PageFiles
+from farm.model.build import IntegrityError, NameTaken
+from farm.model.package import Digest, Project, parse_wheel_name
+from farm.model.page import file_url, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from farm.adapters.catalogue import Catalogue
+    from farm.model.attempt import WheelRecord
+    from farm.model.outcome import Verified
+    from farm.model.package import NormalizedName
+    from farm.model.page import Coding, Kind, Page
+    from farm.ports import Clock
+
+_WASTE_SECONDS = 24 * 3600.0
+
+
+class Store:
+    """ports.Store in a folder, and the source of pages and files for `farm serve`.
+
+    `render` makes a project's pages. Nothing is read or made until it is asked for; the catalogue is opened at the first
+    write. Safe for threads, and for several farms on one folder (not for network file systems without flock).
+    """
+
+    def __init__(self, root: Path, render: Callable[[Project], tuple[Page, ...]], clock: Clock, url: str = "") -> None:
+        """`url` is the catalogue's database URL; by default `catalogue.sqlite` in `root`."""
+        self._root = root
+        self._render = render
+        self._clock = clock
+        self._url = url or f"sqlite:///{root.absolute() / 'catalogue.sqlite'}"
+        self._opening = Lock()
+        self._opened: Catalogue | None = None
+        self.locks = Locks(root / "locks")
+        self._blobs = Blobs(root / "blobs", root / "staging")
+        self._pages = PageFiles(root)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The catalogue, opened at the first use. StoreError when it cannot be."""
+        from farm.adapters.catalogue import Catalogue  # noqa: PLC0415 - 0.15 s that readers of pages must not pay
+
+        with self._opening:
+            if self._opened is None:
+                self._opened = Catalogue(self._url, self.locks)
+            return self._opened
+
+    def close(self) -> None:
+        with self._opening:
+            if self._opened is not None:
+                self._opened.close()
+                self._opened = None
+
+    def publish(self, record: WheelRecord, verified: Verified) -> str:
+        """Make a wheel visible and return its URL path; at once when the index has these very bytes.
+
+        NameTaken when other bytes have its name; IntegrityError when the file on the disk, its METADATA or its name is
+        not what `record` says; StoreError when it cannot be written, and then nothing of it is listed.
+        """
+        _agree(record, verified)
+        self._refuse_other(record, self.digest_of(record.filename))
+        self._blobs.keep(Path(verified.built.wheel.path), record.sha256)
+        self._blobs.keep_metadata(record.sha256, verified.metadata, record.metadata_sha256)
+        with self.locks.page(record.name, wait=True):
+            self._refuse_other(record, self.catalogue.add_wheel(record))
+            self._finish(record.name)
+        self._finish_others()
+        return file_url(record.sha256, record.filename)
+
+    def digest_of(self, filename: str) -> Digest | None:
+        """Return the digest of the wheel that the index has under this name: tells whether publishing would be a no-op."""
+        record = self.catalogue.wheel(filename)
+        return None if record is None else record.sha256
+
+    def recover(self) -> None:
+        """Finish what dead publishers left and clear away their waste. To be called when a store is opened for writing."""
+        self._blobs.sweep(self._clock.now().timestamp() - _WASTE_SECONDS)
+        self._finish_others()
+
+    def rebuild(self) -> None:
+        """Make every page anew from the catalogue: after pages were damaged, or when a newer farm renders them otherwise."""
+        self.catalogue.mark_all_dirty()
+        self._finish_others()
+
+    def project(self, name: NormalizedName) -> Project | None:
+        """Return the farm's own wheels of a project, or None; reads one file and imports no database."""
+        return self._pages.project(name)
+
+    def serial(self) -> str:
+        """Return a token that changes whenever something is published."""
+        return self._pages.serial()
+
+    def page(self, name: NormalizedName, kind: Kind, encoding: Coding) -> Page | None:
+        """Return one representation of a project's page, or None when the farm has no wheel of it."""
+        return self._pages.page(name, kind, encoding)
+
+    def names(self) -> tuple[NormalizedName, ...]:
+        """Return the projects that have a page, sorted."""
+        return self._pages.names()
+
+    def names_token(self) -> str:
+        """Return what changes whenever `names` does."""
+        return self._pages.names_token()
+
+    def blob(self, digest: Digest) -> Path | None:
+        return self._blobs.find(digest)
+
+    def metadata(self, digest: Digest) -> Path | None:
+        """Return the METADATA file of a wheel that was published, or None."""
+        return self._blobs.metadata(digest)
+
+    def digest(self, path: Path) -> Digest:
+        """Return the sha256 of a file's bytes."""
+        with storing(path), path.open("rb") as file:
+            return Digest(hashlib.file_digest(file, "sha256").hexdigest())
+
+    def keep(self, source: Path) -> Digest:
+        """Copy a file in durably, under its digest."""
+        return self._blobs.keep(source)
+
+    @staticmethod
+    def _refuse_other(record: WheelRecord, existing: Digest | None) -> None:
+        if existing is not None and existing != record.sha256:
+            raise NameTaken(
+                f"{record.filename} is on the index with sha256 {existing}; it was offered again with {record.sha256}",
+                solution="give the rebuilt wheel a build tag, as NAME-VERSION-1-TAGS.whl",
+            )
+
+    def _finish_others(self) -> None:
+        for name in self.catalogue.dirty():
+            # Whoever holds the page is alive and will finish it; if it dies, the next publisher comes by here.
+            with self.locks.page(name, wait=False) as held:
+                if held:
+                    self._finish(name)
+
+    def _finish(self, name: NormalizedName) -> None:
+        """Bring a project's page up to the catalogue. The caller holds the page's lock."""
+        dirty, on_list = self.catalogue.page_state(name)
+        if not dirty:
+            return
+        project = Project(name=name, files=tuple(listed(wheel) for wheel in self.catalogue.wheels(name)))
+        self._pages.write(project, self._render(project))
+        if not on_list:
+            with self.locks.shared_file("projects"):
+                self._pages.append_name(name)
+        self._pages.write_serial(self.catalogue.next_serial())
+        self.catalogue.mark_clean(name)
+
+
+def _agree(record: WheelRecord, verified: Verified) -> None:
+    wheel, name = verified.built.wheel, parse_wheel_name(record.filename)
+    said = (record.filename, record.sha256, record.size)
+    if said != (wheel.filename, wheel.sha256, wheel.size):
+        raise IntegrityError(
+            f"expected the record of {wheel.filename} ({wheel.sha256}, {wheel.size} bytes), found that of {said}",
+            solution="build the wheel again",
+        )
+    if name is None or (name.name, name.version) != (record.name, record.version):
+        raise IntegrityError(
+            f"expected a wheel of {record.name} {record.version}, found a file named {record.filename}",
+            solution="correct the name and version in the sdist's metadata",
+        )

@@ -1,0 +1,99 @@
+"""The catalogue's tables, and the steps from one schema to the next."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import JSON, Boolean, Column, Index, Integer, MetaData, String, Table, Text, TypeDecorator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.engine import Dialect
+
+SCHEMA = 1
+"""The version of the tables below. Raise it together with a new entry in STEPS."""
+
+STEPS: Sequence[tuple[int, tuple[str, ...]]] = ()
+"""(version, statements that lead to it from the version before). A new catalogue is made at SCHEMA and needs none."""
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware time as ISO 8601 in UTC, always with microseconds, so that text order is time order on every database."""
+
+    impl = String(32)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            message = f"expected an aware time, found {value!r}"
+            raise ValueError(message)
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's
+        return None if value is None else datetime.fromisoformat(value)
+
+
+metadata = MetaData()
+
+schema = Table("farm_schema", metadata, Column("version", Integer, nullable=False))
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("run", String(64), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("version", String(255), nullable=False),
+    Column("target", String(255), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("started", UtcTime, nullable=False),
+    Column("ended", UtcTime),
+    Column("log", Text, nullable=False),
+    Column("image", String(255), nullable=False),
+    Column("key", String(64)),
+    Column("wheel", Text, nullable=False),
+    Column("digest", String(64)),
+    Column("cause", String(255), nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("remedy", Text, nullable=False),
+    Index("attempts_by_name", "name", "id"),
+    Index("attempts_by_key", "key", "id"),
+    Index("attempts_by_state", "state"),
+)
+
+wheels = Table(
+    "wheels",
+    metadata,
+    Column("filename", String(512), primary_key=True),
+    Column("name", String(255), nullable=False, index=True),
+    Column("version", String(255), nullable=False),
+    Column("sha256", String(64), nullable=False, index=True),
+    Column("size", Integer, nullable=False),
+    Column("metadata_sha256", String(64), nullable=False),
+    Column("requires_python", Text),
+    Column("yanked", JSON, nullable=False),
+    Column("upload_time", UtcTime),
+    Column("built_at", UtcTime, nullable=False),
+    Column("sdist", Text, nullable=False),
+    Column("sdist_sha256", String(64)),
+    Column("key", String(64), nullable=False),
+    Column("attempt", String(64), nullable=False),
+    Column("targets", JSON, nullable=False),
+)
+
+# `dirty` is set with each new wheel, in its transaction, and cleared when the page on the disk shows it.
+# `on_list` tells that the project's name stands in the list of projects.
+pages = Table(
+    "pages",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("dirty", Boolean, nullable=False, index=True),
+    Column("on_list", Boolean, nullable=False),
+)
+
+# One row: grows by one with each change of the index.
+serial = Table("serial", metadata, Column("value", Integer, nullable=False))

@@ -1,0 +1,78 @@
+"""What a run did to the rows of its report: each job's final state and why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, assert_never
+
+from farm.model.job import make_job_id
+from farm.model.outcome import Failed, TimedOut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from farm.engine.machine import Progress
+    from farm.model.job import JobId
+    from farm.model.report import Row
+
+
+def tally(rows: Iterable[Row], jobs: Iterable[Progress]) -> tuple[Row, ...]:
+    """Return the rows with what became of those that were to be built."""
+    ended = {progress.job.id: progress for progress in jobs}
+    return tuple(
+        _after(row, ended[identity], ended) if (identity := make_job_id(row.name, row.version, row.target)) in ended else row
+        for row in rows
+    )
+
+
+def _after(row: Row, progress: Progress, jobs: dict[JobId, Progress]) -> Row:
+    match progress.state:
+        case "published" | "covered":
+            return _built(row, progress)
+        case "failed":
+            return _failed(row, progress)
+        case "blocked":
+            return replace(row, state="blocked", reason=f"needs {_subject(progress, jobs)}, which failed")
+        case "cancelled" | "waiting" | "building" | "built" | "verifying" | "verified" | "publishing":
+            return replace(row, state="cancelled", reason="stopped before it was done")
+        case _:
+            assert_never(progress.state)
+
+
+def _subject(progress: Progress, jobs: dict[JobId, Progress]) -> str:
+    """The job at the root: what is blocked by something blocked names the one that really failed."""
+    seen = {progress.job.id}
+    current = progress
+    while current.why is not None and current.why in jobs and current.why not in seen:
+        seen.add(current.why)
+        current = jobs[current.why]
+    return str(current.job.pin)
+
+
+def _built(row: Row, progress: Progress) -> Row:
+    assert progress.published is not None
+    built = progress.published.verified.built
+    note = row.reason
+    if progress.state == "covered" and progress.why:
+        note = "served by the wheel of another target"
+    elif built.reused:
+        note = "the same inputs had been built before"
+    return replace(row, state="built", reason=note, file=built.wheel.filename, attempt=built.attempt, seconds=built.seconds)
+
+
+def _failed(row: Row, progress: Progress) -> Row:
+    failure = progress.failure
+    match failure:
+        case Failed():
+            reason = f"{failure.stage}: {failure.diagnosis.summary}"
+            return replace(
+                row, state="failed", reason=reason, attempt=failure.attempt, seconds=failure.seconds, diagnosis=failure.diagnosis
+            )
+        case TimedOut():
+            reason = f"took longer than {failure.limit:.0f} s"
+            return replace(row, state="timed-out", reason=reason, attempt=failure.attempt, seconds=failure.seconds)
+        case None:
+            return replace(row, state="failed", reason="no outcome was recorded")
+        case _:
+            assert_never(failure)
+

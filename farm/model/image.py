@@ -1,0 +1,165 @@
+"""Image: what builds a wheel or proves it, named by what is in it; and which images can serve a target.
+
+Pure: what exists (`Offer`) is handed in, nothing here asks an engine.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+from farm.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from farm.model.target import Target
+
+Family = Literal["debian", "manylinux", "musllinux"]
+Role = Literal["builder", "runtime"]
+Libc = tuple[Literal["glibc", "musl"], int, int]
+
+_NAME = re.compile(
+    r"(?:(?P<debian>debian)-(?P<suite>[a-z]+)|(?P<official>manylinux|musllinux)(?P<level>2014|_\d+_\d+))"
+    r"-(?P<arch>[a-z0-9_]+)-(?P<role>builder|runtime)"
+)
+# Debian policy 5.6.1, plus the capitals, underscores and virtual names of RPM and the `so:` of apk.
+_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.:_()/-]*")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, order=True)
+class ImageSpec:
+    """Which image is meant: `variant` is a Debian suite (`bookworm`) or a policy (`manylinux_2_28`, `musllinux_1_2`)."""
+
+    family: Family
+    variant: str
+    arch: str
+    role: Role
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """`debian-bookworm-x86_64-builder`, `manylinux_2_28-x86_64-runtime`: also the name of its repository, below farm/."""
+        family = "debian-" if self.family == "debian" else ""
+        return f"{family}{self.variant}-{self.arch}-{self.role}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Image:
+    """An image in the engine. `pythons` and `libc` were read off its interpreters, not off a table.
+
+    `reference` is what `docker run` takes, `digest` the engine's ID of the image (`sha256:` and 64 hex digits).
+    """
+
+    spec: ImageSpec
+    reference: str
+    digest: str
+    pythons: tuple[str, ...]
+    libc: Libc
+
+    def python(self, tag: str) -> str:
+        """Return the path of the interpreter of `cp311` inside the image; each role has it at the same place."""
+        return f"/opt/python/{tag}-{tag}/bin/python"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredImage:
+    """An image as the engine lists it. `size` counts bytes, shared layers included; `packages` is an overlay's."""
+
+    image: Image
+    size: int
+    created: datetime
+    packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Availability:
+    """Whether an official image can be had: `local` if it is in the engine, `reason` says why not (empty if it can)."""
+
+    reference: str
+    local: bool
+    reason: str = ""
+
+    @property
+    def available(self) -> bool:
+        return not self.reason
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Offer:
+    """What one variant of a family has. No `pythons` means all of them, as in the official images."""
+
+    family: Family
+    variant: str
+    libc: Libc
+    pythons: tuple[str, ...]
+    arches: tuple[str, ...]
+
+    def serves(self, *, python: str, libc: Libc, arch: str) -> bool:
+        """Whether what is built here (or proved here) holds for a client with this libc or a newer one."""
+        kind, major, minor = libc
+        return (
+            self.libc[0] == kind
+            and self.libc[1:] <= (major, minor)
+            and arch in self.arches
+            and (not self.pythons or python in self.pythons)
+        )
+
+
+def candidates(offers: Iterable[Offer], *, python: str, libc: Libc, arch: str, role: Role) -> tuple[ImageSpec, ...]:
+    """Return the images that can serve, best first.
+
+    `python` is a tag (`cp311`), `libc` the client's own level, the highest allowed. Official images come before
+    Debian's: their wheels run on older systems. Then the newest libc first: it has the newest compiler, and a wheel's
+    tag follows the symbols that it uses, not the image it was built in. Empty when none serves.
+    """
+    found = [offer for offer in offers if offer.serves(python=python, libc=libc, arch=arch)]
+    found.sort(key=lambda offer: (offer.family == "debian", -offer.libc[1], -offer.libc[2], offer.variant))
+    return tuple(ImageSpec(family=offer.family, variant=offer.variant, arch=arch, role=role) for offer in found)
+
+
+def parse_spec(name: str) -> ImageSpec:
+    """Return the spec of a name as `ImageSpec.name` gives it. UsageError otherwise."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise UsageError(
+            f"unknown image {name!r}: expected FAMILY-ARCH-ROLE such as debian-bookworm-x86_64-builder"
+            " or manylinux_2_28-x86_64-runtime",
+            solution=f"the roles are {' and '.join(get_args(Role))}; `farm images list` shows what is there",
+        )
+    role: Role = "builder" if match["role"] == "builder" else "runtime"
+    if match["debian"]:
+        return ImageSpec(family="debian", variant=match["suite"], arch=match["arch"], role=role)
+    family: Family = "manylinux" if match["official"] == "manylinux" else "musllinux"
+    return ImageSpec(family=family, variant=match["official"] + match["level"], arch=match["arch"], role=role)
+
+
+def official_libc(variant: str) -> Libc:
+    """Return the libc of a policy name: `manylinux_2_28` is glibc 2.28, `manylinux2014` glibc 2.17 (PEP 599, 600, 656)."""
+    policy = "manylinux_2_17" if variant == "manylinux2014" else variant
+    kind, major, minor = policy.split("_")
+    return ("glibc" if kind == "manylinux" else "musl", int(major), int(minor))
+
+
+def target_libc(target: Target) -> Libc | None:
+    """Return the libc of a Linux target's machines; None for macOS and Windows, which no image here serves."""
+    if target.libc is None:
+        return None
+    kind, major, minor = target.libc
+    return ("glibc" if kind == "manylinux" else "musl", major, minor)
+
+
+def system_packages(names: Iterable[str]) -> tuple[str, ...]:
+    """Return package names sorted and once each. UsageError for one that apt, dnf or apk could take for an option."""
+    packages = tuple(sorted(set(names)))
+    wrong = [name for name in packages if not _PACKAGE.fullmatch(name)]
+    if wrong:
+        raise UsageError(
+            f"not a system package's name: {', '.join(map(repr, wrong))}",
+            solution="give plain package names of the image's distribution, such as libxml2-dev",
+        )
+    return packages

@@ -1,0 +1,231 @@
+"""Farm: one configuration and one environment, put together. Each part is made when it is first used."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from farm.adapters.clock import SystemClock
+from farm.adapters.pipconfig import Machine as PipMachine
+from farm.adapters.pipconfig import default_index, read_settings, with_indexes
+from farm.adapters.rooms import Rooms
+from farm.adapters.store import Store
+from farm.serve.simple import render_project
+from farm.wire.site import certificates, host_environment, image_variables, processors, proxies
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    from farm.adapters.images import DockerImages
+    from farm.adapters.pipconfig import IndexSettings
+    from farm.config import Settings
+    from farm.engine.local import Finished, LocalEngine
+    from farm.model.attempt import Attempt
+    from farm.model.demand import Demand, IndexOptions
+    from farm.model.gap import Matrix
+    from farm.model.image import ImageSpec
+    from farm.model.job import Plan
+    from farm.ports import Catalogue, Progress
+    from farm.survey.detect import DetectPolicy
+    from farm.wire.reading import Reading
+
+
+class Silent:
+    """`ports.Progress` that says nothing."""
+
+    def say(self, subject: str, text: str) -> None: ...
+
+    def output(self, subject: str, line: str) -> None: ...
+
+
+class Farm:
+    """What the command line calls. A context manager: leaving it closes connections and gives up the run's lock."""
+
+    def __init__(self, settings: Settings, env: Mapping[str, str], *, refresh: bool = False) -> None:
+        self.settings = settings
+        self.env = env
+        self.refresh = refresh
+        self.clock = SystemClock()
+        self.run = self.new_id()
+        self.progress: Progress = Silent()
+        self._stack = ExitStack()
+        self._notes: dict[str, None] = {}
+        self._engine: LocalEngine | None = None
+        self._reading: Reading | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stack.close()
+
+    def new_id(self) -> str:
+        """Return a short, unique id that sorts by time."""
+        return f"{self.clock.now():%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+    @property
+    def root(self) -> Path:
+        return self.settings.store
+
+    @property
+    def cache(self) -> Path:
+        return self.root / "cache"
+
+    @cached_property
+    def store(self) -> Store:
+        store = Store(self.root, render_project, self.clock)
+        self._stack.callback(store.close)
+        return store
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self.store.catalogue
+
+    @cached_property
+    def rooms(self) -> Rooms:
+        return Rooms(self.root)
+
+    @cached_property
+    def pip(self) -> IndexSettings:
+        """The upstream index as pip on this machine has it, or as config.toml says."""
+        given = {"PIP_INDEX_URL": self.settings.index_url} if self.settings.index_url else {}
+        settings = read_settings(self._pip_machine({**self.env, **given}))
+        return with_indexes(settings, self.settings.index_url, self.settings.extra_index_urls) if given else settings
+
+    def _pip_machine(self, env: Mapping[str, str]) -> PipMachine:
+        return PipMachine(env=env, cache=self.cache / "pip")
+
+    @cached_property
+    def images(self) -> DockerImages:
+        from farm.adapters.images import DockerImages, ImageSettings  # noqa: PLC0415 - a run with nothing to do needs no engine
+        from farm.model.image import Family  # noqa: PLC0415 - the same
+
+        families: dict[str, tuple[Family, ...]] = {
+            "auto": ("manylinux", "musllinux", "debian"),
+            "official": ("manylinux", "musllinux"),
+            "debian": ("debian",),
+        }
+        return DockerImages(
+            self.env.get("DOCKER_HOST"),
+            ImageSettings(
+                cache=self.cache / "images",
+                certificates=certificates(self.pip, self.env),
+                debian_mirror=self.settings.debian_mirror or None,
+                pip=image_variables(self.pip, default_index(self._pip_machine(self.env))),
+                proxies=proxies(self.env),
+                families=families[self.settings.image_family],
+            ),
+        )
+
+    @property
+    def host_environment(self) -> dict[str, str]:
+        return host_environment(self.env)
+
+    @property
+    def jobs(self) -> int:
+        return self.settings.jobs or processors()
+
+    @property
+    def store_mark(self) -> str:
+        """A short digest of the store's path: marks its containers, whichever process made them."""
+        return hashlib.sha256(str(self.root.absolute()).encode()).hexdigest()[:12]
+
+    def read(self, paths: Sequence[str], constraints: Sequence[str]) -> Demand:
+        """Return what requirement files ask for. RequirementsError with every fault of every file."""
+        from farm.survey.read import read_requirements  # noqa: PLC0415 - only what a command needs
+        from farm.wire.reading import read_text  # noqa: PLC0415 - the same
+
+        return read_requirements(
+            paths, constraints, read_text=lambda name: read_text(name, self.pip), env=self.env, exists=lambda p: Path(p).exists()
+        )
+
+    def reading(self, options: IndexOptions) -> Reading:
+        """Return the reading half for a demand's own index options."""
+        from farm.wire.reading import Reading  # noqa: PLC0415 - only what a command needs
+
+        if self._reading is None:
+            self._reading = self._stack.enter_context(Reading(self, options))
+        return self._reading
+
+    def survey(self, demand: Demand) -> tuple[Matrix, DetectPolicy]:
+        """Return what is there and what is missing. UpstreamError when an index did not answer."""
+        from farm.survey.survey import policy_of, survey  # noqa: PLC0415 - only what a command needs
+
+        policy = policy_of(demand, self.settings.from_source)
+        return survey(demand, self.settings.targets, policy, self.reading(demand.options)), policy
+
+    def plan(self, matrix: Matrix, policy: DetectPolicy) -> Plan:
+        """Return the jobs that close the gaps. ImageError when no image serves a target that has gaps."""
+        from farm.model.gap import Missing  # noqa: PLC0415 - only what a command needs
+        from farm.model.job import Plan  # noqa: PLC0415 - the same
+
+        if not any(isinstance(cell.presence, Missing) for cell in matrix.cells):
+            return Plan()
+        from farm.survey.plan import plan  # noqa: PLC0415 - the same
+
+        return plan(matrix, policy, self.reading(policy.options).plan_ports())
+
+    def note(self, text: str) -> None:
+        self._notes[text] = None
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what the user should know of how the answer came about."""
+        return tuple(self._notes)
+
+    def execute(self, plan: Plan, progress: Progress) -> Finished:
+        """Carry a plan out. What a dead run left behind is cleared away first."""
+        from farm.engine.local import LocalEngine  # noqa: PLC0415 - only when something is built
+        from farm.wire.hands import Workshop  # noqa: PLC0415 - the same
+        from farm.work.carry import carry  # noqa: PLC0415 - the same
+
+        self.progress = progress
+        self._stack.enter_context(self.store.locks.run(self.run))
+        workshop = Workshop(self)
+        workshop.tidy()
+        self.store.recover()
+        hands = workshop.hands()
+        self._engine = LocalEngine(lambda command: carry(command, hands), limit=self.jobs)
+        return self._engine.run(plan, lambda _: None)
+
+    def stop(self) -> None:
+        """Start nothing new; what runs may finish. Safe in a signal handler."""
+        if self._engine is not None:
+            self._engine.stop()
+
+    def abandon(self) -> None:
+        """Stop now: kill every container of this run. Safe in a signal handler."""
+        if self._engine is None:
+            raise KeyboardInterrupt
+        self._engine.abandon()
+        from farm.wire.hands import kill_containers  # noqa: PLC0415 - already imported while an engine runs
+
+        kill_containers(self)
+
+    def needed_images(self) -> tuple[ImageSpec, ...]:
+        """Return the builder and runtime images of the configured targets, once each."""
+        specs = [self.images.choose(target, role) for target in self.settings.targets for role in ("builder", "runtime")]
+        return tuple(dict.fromkeys(specs))
+
+    def ask_upstream(self) -> str | None:
+        """Ask each upstream index for a project that every index has, and return the Date header of the last answer.
+
+        UpstreamError when one does not answer.
+        """
+        from farm.adapters.upstream import ACCEPT  # noqa: PLC0415 - only what a command needs
+        from farm.adapters.web import Web  # noqa: PLC0415 - the same
+
+        web = Web(self.pip)
+        try:
+            replies = [web.get(f"{url.rstrip('/')}/packaging/", {"Accept": ACCEPT}, subject=url) for url in self.pip.urls]
+        finally:
+            web.close()
+        return replies[-1].headers.get("date")
+
+    def find_attempts(self, prefix: str) -> tuple[Attempt, ...]:
+        """Return the attempts whose id begins so; a whole id finds just its own."""
+        return self.store.catalogue.matching(prefix, 10)

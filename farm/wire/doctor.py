@@ -1,0 +1,115 @@
+"""What `farm doctor` looks at. Each check answers in a few seconds and changes nothing."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Literal
+
+from farm.adapters.docker_engine import connect
+from farm.adapters.process import redact
+from farm.errors import FarmError
+from farm.model.finding import Finding
+from farm.wire.assembly import Farm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from farm.config import Settings
+
+State = Literal["ok", "warning", "fault"]
+_LEAST_DISK = 10 << 30
+_MOST_SKEW_SECONDS = 300.0
+
+
+def examine(settings: Settings, env: Mapping[str, str]) -> tuple[Finding, ...]:
+    """Return what was found: configuration, engine, images, disk, upstream, clock."""
+    found = [Finding(subject="configuration", state="ok", found=f"{settings.source}; {len(settings.targets)} targets")]
+    with Farm(settings, env) as farm:
+        engine = _guarded("engine", lambda: _engine(farm))
+        found.append(engine)
+        found.append(
+            _guarded("images", lambda: _images(farm))
+            if engine.state == "ok"
+            else Finding(subject="images", state="warning", found="not looked at, as no engine answers")
+        )
+        found.append(_guarded("cibuildwheel", _docker_program))
+        found.append(_guarded("store", lambda: _disk("store", _existing(farm.root))))
+        found.extend(_upstream(farm))
+    return tuple(found)
+
+
+def _guarded(subject: str, check: Callable[[], Finding]) -> Finding:
+    try:
+        return check()
+    except FarmError as error:
+        return Finding(subject=subject, state="fault", found=error.reason, fix=error.solution)
+
+
+def _engine(farm: Farm) -> Finding:
+    client = connect(farm.env.get("DOCKER_HOST"))
+    version = client.version()
+    info = client.info()
+    text = f"Docker {version.get('Version')}, API {version.get('ApiVersion')}, {info.get('NCPU')} processors,"
+    text += f" {int(info.get('MemTotal', 0)) / 2**30:.1f} GiB"
+    memory = farm.settings.memory * farm.jobs
+    if memory > int(info.get("MemTotal", 0)):
+        fix = "lower [build] memory or jobs"
+        text += f"; {farm.jobs} builds of {farm.settings.memory / 2**30:.1f} GiB may need more"
+        return Finding(subject="engine", state="warning", found=text, fix=fix)
+    return Finding(subject="engine", state="ok", found=text)
+
+
+def _images(farm: Farm) -> Finding:
+    needed = farm.needed_images()
+    absent = [spec.name for spec in needed if farm.images.find(spec) is None]
+    text = ", ".join(spec.name for spec in needed)
+    if absent:
+        fix = f"`farm images build` makes them ({', '.join(absent)}); `farm build` does so too when it needs them"
+        return Finding(subject="images", state="warning", found=f"{len(absent)} of {len(needed)} are not built yet", fix=fix)
+    return Finding(subject="images", state="ok", found=text)
+
+
+def _docker_program() -> Finding:
+    path = shutil.which("docker")
+    if path is None:
+        fix = "install the docker command line (Debian: docker.io or docker-cli); cibuildwheel runs it"
+        return Finding(subject="docker program", state="fault", found="no `docker` on PATH", fix=fix)
+    return Finding(subject="docker program", state="ok", found=path)
+
+
+def _existing(path: Path) -> Path:
+    return next(folder for folder in (path, *path.parents) if folder.exists())
+
+
+def _disk(subject: str, path: Path) -> Finding:
+    free = shutil.disk_usage(path).free
+    text = f"{path}: {free / 2**30:.1f} GiB free"
+    if free < _LEAST_DISK:
+        fix = f"free space: images and builds want {_LEAST_DISK >> 30} GiB"
+        return Finding(subject=subject, state="fault" if free < _LEAST_DISK // 10 else "warning", found=text, fix=fix)
+    return Finding(subject=subject, state="ok", found=text)
+
+
+def _upstream(farm: Farm) -> tuple[Finding, ...]:
+    """The index must answer for a project that every index has; its Date header tells how wrong our clock is."""
+    try:
+        urls = farm.pip.urls
+        date = farm.ask_upstream()
+    except FarmError as error:
+        return (Finding(subject="upstream", state="fault", found=error.reason, fix=error.solution),)
+    found = [Finding(subject="upstream", state="ok", found=", ".join(map(redact, urls)))]
+    if date:
+        skew = abs((farm.clock.now() - parsedate_to_datetime(date)).total_seconds())
+        state: State = "ok" if skew < _MOST_SKEW_SECONDS else "fault"
+        fix = "" if state == "ok" else "set the clock (timedatectl set-ntp true): certificates and caches depend on it"
+        found.append(Finding(subject="clock", state=state, found=f"{skew:.0f} s from the index's", fix=fix))
+    else:
+        found.append(Finding(subject="clock", state="warning", found="the index tells no time; not compared"))
+    if platform.system() != "Linux":
+        found.append(
+            Finding(subject="platform", state="warning", found=platform.system(), fix="wheels are inspected fully on Linux only")
+        )
+    return tuple(found)

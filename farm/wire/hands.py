@@ -1,0 +1,140 @@
+"""The working half: containers, images and the store behind the ports of `work`."""
+
+from __future__ import annotations
+
+import threading
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from farm.adapters.builder import DockerBuilder
+from farm.adapters.container import ContainerHost, remove_leftovers
+from farm.adapters.crates import VendorRequest, vendor
+from farm.adapters.docker_engine import connect
+from farm.adapters.inspector import WheelInspector
+from farm.adapters.runtime import DockerProver
+from farm.model.build import Limits
+from farm.model.demand import IndexOptions
+from farm.wire.site import processors, proxies
+from farm.work.build import BuildPorts
+from farm.work.carry import Hands
+from farm.work.diagnose import load_rules
+from farm.work.publish import PublishPorts
+from farm.work.verify import VerifyPorts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from farm.model.image import Image
+    from farm.model.job import Job
+    from farm.wire.assembly import Farm
+    from farm.wire.reading import Reading
+
+
+class DockerCrates:
+    """`ports.Crates`."""
+
+    def __init__(self, host: ContainerHost, cache: Path, limits: Limits, environment: dict[str, str]) -> None:
+        self._host = host
+        self._cache = cache
+        self._limits = limits
+        self._environment = tuple(sorted(environment.items()))
+
+    def vendor(self, job: Job, image: Image, sdist: Path, log: Path) -> Path | None:
+        del job  # part of the port for workers that choose by it
+        return vendor(
+            self._host,
+            VendorRequest(
+                sdist=sdist, image=image, cache=self._cache, log=log, attempt=log.stem, limits=self._limits,
+                environment=self._environment,
+            ),
+        )  # fmt: skip
+
+
+class Workshop:
+    """The engine's side of a farm."""
+
+    def __init__(self, farm: Farm) -> None:
+        self._farm = farm
+        settings = farm.settings
+        self._client = connect(farm.env.get("DOCKER_HOST"))
+        self._host = ContainerHost(
+            client=self._client,
+            run=farm.run,
+            store=farm.store_mark,
+            scratch=farm.root / "staging",
+            environment=farm.host_environment,
+            output=lambda attempt, line: farm.progress.output(attempt, line),
+        )
+        share = max(1.0, processors() / farm.jobs)
+        self._limits = Limits(seconds=settings.time_limit, memory=settings.memory, processes=settings.processes, cpus=share)
+
+    @property
+    def _reading(self) -> Reading:
+        return self._farm.reading(IndexOptions())
+
+    def build_ports(self) -> BuildPorts:
+        farm, reading = self._farm, self._reading
+        rules = files("farm.work").joinpath("rules.toml").read_text(encoding="utf-8")
+        return BuildPorts(
+            run=farm.run,
+            limits=self._limits,
+            rules=load_rules(rules),
+            clock=farm.clock,
+            downloads=reading.downloads,
+            images=farm.images,
+            builder=DockerBuilder(self._host),
+            crates=DockerCrates(self._host, farm.cache / "crates", self._limits, proxies(farm.env)),
+            toolbox=reading,
+            store=farm.store,
+            catalogue=farm.catalogue,
+            locks=farm.store.locks,
+            rooms=farm.rooms,
+            progress=farm.progress,
+        )
+
+    def hands(self) -> Hands:
+        farm, reading = self._farm, self._reading
+        settings = farm.settings
+        proof = Limits(seconds=settings.proof_time_limit, memory=settings.memory, processes=settings.processes)
+        return Hands(
+            build=self.build_ports(),
+            verify=VerifyPorts(
+                limits=proof,
+                clock=farm.clock,
+                inspector=WheelInspector(farm.host_environment),
+                sdists=reading.sdists,
+                downloads=reading.downloads,
+                images=farm.images,
+                prover=DockerProver(self._host),
+                store=farm.store,
+                catalogue=farm.catalogue,
+                rooms=farm.rooms,
+                progress=farm.progress,
+            ),
+            publish=PublishPorts(clock=farm.clock, store=farm.store, catalogue=farm.catalogue, progress=farm.progress),
+            new_attempt=farm.new_id,
+        )
+
+    def tidy(self) -> None:
+        """Clear away what dead runs left: their containers, their rooms; mark their attempts as interrupted."""
+        farm = self._farm
+        for attempt in farm.store.catalogue.interrupted(farm.clock.now()):
+            farm.rooms.remove(attempt.id)
+        runs = {c.labels.get("farm.run", "") for c in self._client.containers.list(all=True, filters=_of_store(farm))}
+        for run in runs - {farm.run}:
+            if not farm.store.locks.alive(run):
+                remove_leftovers(self._client, {"farm.store": farm.store_mark, "farm.run": run})
+
+
+def _of_store(farm: Farm) -> dict[str, str]:
+    return {"label": f"farm.store={farm.store_mark}"}
+
+
+def kill_containers(farm: Farm) -> None:
+    """Remove every container of this run, on a thread of its own: a signal handler must not wait for the engine."""
+
+    def remove() -> None:
+        client = connect(farm.env.get("DOCKER_HOST"))
+        remove_leftovers(client, {"farm.store": farm.store_mark, "farm.run": farm.run})
+
+    threading.Thread(target=remove, name="farm-abandon").start()

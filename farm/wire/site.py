@@ -1,0 +1,58 @@
+"""What of this machine the farm's own children and containers get to know: proxies, certificates, pip's indexes, paths."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from farm.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from farm.adapters.pipconfig import IndexSettings
+
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+_HOST = ("PATH", "HOME", "TMPDIR", "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_CONTEXT",
+         "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR")  # fmt: skip
+
+
+def proxies(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the proxy variables that are set."""
+    return {name: env[name] for name in _PROXIES if env.get(name)}
+
+
+def host_environment(env: Mapping[str, str]) -> dict[str, str]:
+    """Return what host programs (docker, cibuildwheel, auditwheel) need; nothing of the user's CIBW_*, PIP_* or UV_*."""
+    return {name: env[name] for name in _HOST if env.get(name)} | proxies(env)
+
+
+def certificates(index: IndexSettings, env: Mapping[str, str]) -> Path:
+    """Return the bundle of CA certificates that pip on this machine uses; UsageError when there is none."""
+    candidates = (index.cert, env.get("SSL_CERT_FILE"), ssl.get_default_verify_paths().cafile, "/etc/ssl/certs/ca-certificates.crt")
+    for candidate in candidates:
+        if candidate and Path(candidate).is_file():
+            return Path(candidate)
+    raise UsageError(
+        f"no bundle of CA certificates: looked at {', '.join(c for c in candidates if c)}",
+        solution="install the package ca-certificates, or set SSL_CERT_FILE",
+    )
+
+
+def image_variables(index: IndexSettings, default: str) -> dict[str, str]:
+    """Return pip's variables for image builds: only what differs from pip's own `default`, which the image's pip has too."""
+    told = {}
+    if index.url != default:
+        told["PIP_INDEX_URL"] = index.url
+    if index.extra_urls:
+        told["PIP_EXTRA_INDEX_URL"] = " ".join(index.extra_urls)
+    if index.trusted_hosts:
+        told["PIP_TRUSTED_HOST"] = " ".join(index.trusted_hosts)
+    return told
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

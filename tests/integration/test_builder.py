@@ -1,0 +1,240 @@
+"""Real packages, built in real containers."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+
+import pytest
+
+from farm.adapters.builder import DockerBuilder
+from farm.adapters.container import Container, ContainerPlan, remove_leftovers
+from farm.adapters.crates import VendorRequest, vendor
+from farm.adapters.inspector import WheelInspector
+from farm.model.build import BuildFailed, Limits
+from farm.model.job import Recipe
+from farm.model.outcome import Failed, TimedOut
+from tests.integration.container_fixtures import LIMITS, built, dependencies, engine, farm  # noqa: F401
+from tests.projects.sdist import write_tar
+
+pytestmark = [pytest.mark.docker, pytest.mark.network]
+
+
+def inspect(outcome):
+    return WheelInspector({"PATH": os.environ["PATH"]}).inspect(outcome.path)
+
+
+@pytest.mark.parametrize("project", ["c", "cpp", "cython", "meson", "fortran"])
+def test_a_native_package_becomes_a_repaired_wheel(farm, project):
+    outcome = built(DockerBuilder(farm.host).build(farm.request(project)), farm)
+    facts = inspect(outcome)
+    assert facts.faults == ()
+    assert facts.native
+    assert facts.modules == (f"farm_{project}",)
+    assert "manylinux" in outcome.filename
+    assert facts.platforms[0].startswith("manylinux_2_")
+    assert farm.lines, "nothing was passed on while building"
+
+
+def test_the_same_inputs_make_the_same_bytes(farm):
+    first, second = (built(DockerBuilder(farm.host).build(farm.request("c")), farm) for _ in range(2))
+    assert first.sha256 == second.sha256
+
+
+def test_a_rust_package_builds_offline_from_vendored_crates(farm):
+    request = farm.request("rust")
+    asked = VendorRequest(
+        sdist=request.sdist, image=request.image, cache=farm.folder / "crates", log=request.log, attempt=request.attempt, limits=LIMITS
+    )
+    crates = vendor(farm.host, asked)
+    assert crates is not None
+    assert sorted(path.name for path in crates.iterdir()) == ["config.toml", "vendor"]
+    assert [path.name for path in (crates / "vendor").iterdir() if path.name.startswith("pyo3-ffi-")]
+    started = time.monotonic()
+    assert vendor(farm.host, asked) == crates
+    assert time.monotonic() - started < 0.5, "the cache was not used"
+    outcome = built(DockerBuilder(farm.host).build(replace(request, crates=crates)), farm)
+    assert outcome.filename.startswith("farm_rust-1.0-cp39-abi3-manylinux")
+    assert inspect(outcome).faults == ()
+
+
+def test_no_crates_without_a_manifest(farm):
+    request = farm.request("c")
+    asked = VendorRequest(
+        sdist=request.sdist, image=request.image, cache=farm.folder / "crates", log=request.log, attempt=request.attempt, limits=LIMITS
+    )
+    assert vendor(farm.host, asked) is None
+
+
+@pytest.mark.parametrize("kind", ["pure", "native"])
+def test_a_pure_package_is_built_as_one_whatever_was_expected(farm, kind):
+    outcome = built(DockerBuilder(farm.host).build(farm.request("pure", kind=kind)), farm)
+    assert outcome.filename == "farm_pure-1.0-py3-none-any.whl"
+    facts = inspect(outcome)
+    assert (facts.native, facts.faults, facts.modules) == (False, (), ("farm_pure",))
+
+
+def test_a_native_package_taken_for_pure_is_repaired_all_the_same(farm):
+    outcome = built(DockerBuilder(farm.host).build(farm.request("c", kind="pure")), farm)
+    assert "manylinux" in outcome.filename
+    assert inspect(outcome).faults == ()
+    assert [path.name for path in (farm.folder / "out").iterdir()] == [outcome.filename]
+
+
+def test_nothing_of_the_packages_own_cibuildwheel_settings_is_used(farm):
+    built(DockerBuilder(farm.host).build(farm.request("c")), farm)
+    assert "THE PACKAGE CHOSE" not in farm.log
+    assert "FARM_CHOSEN" not in farm.log
+
+
+def test_nothing_of_the_users_cibuildwheel_settings_is_used(farm):
+    host = replace(farm.host, environment={**os.environ, "CIBW_BEFORE_ALL": "false", "CIBW_TEST_COMMAND": "false"})
+    built(DockerBuilder(host).build(farm.request("c")), farm)
+
+
+def test_a_recipes_environment_and_settings_reach_the_build_as_they_are(farm):
+    awkward = "a 'quoted' \"value\" with $HOME, `id`; {package} and \\ é"
+    recipe = Recipe(environment=(("FARM_TEST", awkward),), config_settings=(("--build-option", "--verbose {x}"),), build_requires=("idna",))
+    request = farm.request("c", recipe=recipe)
+    check = f"import os\nassert os.environ['FARM_TEST'] == {awkward!r}, os.environ['FARM_TEST']\nimport idna\n"
+    source = f"{check}from setuptools import Extension, setup\nsetup(ext_modules=[Extension('farm_c', ['farm_c.c'])])\n"
+    stem = "farm_c-1.0"
+    files = {"setup.py": source.encode(), "farm_c.c": b"#include <Python.h>\nPyMODINIT_FUNC PyInit_farm_c(void) { return 0; }\n"}
+    files["pyproject.toml"] = b'[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n[project]\nname = "farm-c"\nversion = "1.0"\n'
+    sdist = write_tar(farm.folder / f"{stem}.tar.gz", {f"{stem}/{name}": data for name, data in files.items()})
+    settings = replace(recipe, config_settings=())
+    for kind in ("native", "pure"):
+        job = replace(request.job, kind=kind, recipe=settings)  # type: ignore[arg-type]
+        built(DockerBuilder(farm.host).build(replace(request, job=job, sdist=sdist)), farm)
+
+
+@pytest.mark.parametrize("kind", ["native", "pure"])
+def test_a_missing_header_is_the_packages_failure(farm, kind):
+    outcome = DockerBuilder(farm.host).build(farm.request("lacks-header", kind=kind))
+    assert isinstance(outcome, Failed)
+    assert outcome.diagnosis.cause == "build-failed"
+    assert "nope.h: No such file" in farm.log
+
+
+@pytest.mark.parametrize("kind", ["native", "pure"])
+def test_a_build_that_hangs_is_killed_with_its_children(farm, kind):
+    request = farm.request("hangs", kind=kind, limits=replace(LIMITS, seconds=9))
+    started = time.monotonic()
+    outcome = DockerBuilder(farm.host).build(request)
+    assert isinstance(outcome, TimedOut), outcome
+    assert outcome.limit == 9
+    assert time.monotonic() - started < 18
+    assert "HANGING NOW" in farm.log
+    deadline = time.monotonic() + 5
+    while _running("farm-hangs-marker") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not _running("farm-hangs-marker")
+
+
+def _running(marker: str) -> bool:
+    def command(process: os.DirEntry[str]) -> bytes:
+        try:
+            with open(f"{process.path}/cmdline", "rb") as file:
+                return file.read()
+        except OSError:
+            return b""
+
+    return any(marker.encode() in command(entry) for entry in os.scandir("/proc") if entry.name.isdigit())
+
+
+@pytest.mark.parametrize("kind", ["native", "pure"])
+def test_a_build_reaches_neither_network_nor_host(farm, kind):
+    outcome = DockerBuilder(farm.host).build(farm.request("phones-home", kind=kind))
+    assert isinstance(outcome, Failed)
+    assert "no way to" in farm.log
+    assert "REACHED" not in farm.log
+    assert "Network is unreachable" in farm.log
+
+
+@pytest.mark.parametrize("kind", ["native", "pure"])
+def test_a_build_that_reads_stdin_finds_it_closed(farm, kind):
+    outcome = DockerBuilder(farm.host).build(farm.request("reads-stdin", kind=kind))
+    built(outcome, farm)
+    assert "READ ''" in farm.log
+
+
+def test_a_binary_in_a_wheel_for_any_platform_is_found_out(farm):
+    outcome = built(DockerBuilder(farm.host).build(farm.request("lies-about-tag", kind="pure")), farm)
+    assert outcome.filename.endswith("py3-none-any.whl")
+    assert any("lies about its tag" in fault for fault in inspect(outcome).faults)
+
+
+@pytest.mark.parametrize("kind", ["native", "pure"])
+def test_a_build_that_eats_all_memory_is_told_apart(farm, kind):
+    outcome = DockerBuilder(farm.host).build(farm.request("eats-memory", kind=kind, limits=replace(LIMITS, memory=256 << 20)))
+    assert isinstance(outcome, Failed)
+    assert outcome.diagnosis.cause == "out-of-memory", farm.log[-2000:]
+
+
+def test_a_backend_is_asked_what_it_needs(farm):
+    found = DockerBuilder(farm.host).requirements(farm.request("dynamic-requires"))
+    assert found == ("cython >= 3; python_version >= '3.9'", "packaging")
+    assert DockerBuilder(farm.host).requirements(farm.request("pure")) == ()
+
+
+def test_a_backend_is_asked_for_metadata(farm):
+    text = DockerBuilder(farm.host).metadata(farm.request("dynamic-requires"))
+    assert "Name: farm-dynamic-requires" in text
+    assert "Requires-Dist: idna>=3" in text
+
+
+def test_a_backend_that_fails_when_asked(farm):
+    with pytest.raises(BuildFailed) as caught:
+        DockerBuilder(farm.host).requirements(farm.request("phones-home"))
+    assert caught.value.diagnosis.cause == "build-failed"
+    with pytest.raises(BuildFailed) as caught:
+        DockerBuilder(farm.host).requirements(farm.request("hangs", limits=replace(LIMITS, seconds=6)))
+    assert caught.value.diagnosis.cause == "timed-out"
+
+
+def test_build_dependencies_come_from_the_given_folder_only(farm, tmp_path):
+    empty = tmp_path / "none"
+    empty.mkdir()
+    outcome = DockerBuilder(farm.host).build(replace(farm.request("cython"), wheels=empty))
+    assert isinstance(outcome, Failed)
+    assert "setuptools" in farm.log
+
+
+def test_an_sdist_that_leaves_its_folder_builds_nothing(farm, tmp_path):
+    sdist = write_tar(tmp_path / "farm_c-1.0.tar.gz", {"farm_c-1.0/setup.py": b"", "../evil.py": b""})
+    outcome = DockerBuilder(farm.host).build(replace(farm.request("c"), sdist=sdist))
+    assert isinstance(outcome, Failed)
+    assert outcome.diagnosis.cause == "bad-sdist"
+
+
+def test_a_container_is_bare(farm, tmp_path):
+    plan = ContainerPlan(image=farm.builder.digest, attempt="bare", limits=Limits(seconds=30, memory=64 << 20, processes=40))
+    with Container(farm.host, plan) as container:
+        ran = container.run(("sh", "-c", "id -u; grep -E 'Cap|NoNewPrivs' /proc/self/status; ls /sys/class/net; cat"), log=tmp_path / "log")
+    assert ran.ok
+    assert ran.tail[0] == "1000"
+    assert "lo" == ran.tail[-1]
+    status = dict(line.split(":\t") for line in ran.tail if ":\t" in line)
+    assert {status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
+    assert status["NoNewPrivs"] == "1"
+
+
+def test_a_fork_bomb_stays_within_its_limit(farm, tmp_path):
+    plan = ContainerPlan(image=farm.builder.digest, attempt="forks", limits=Limits(seconds=30, memory=256 << 20, processes=40))
+    with Container(farm.host, plan) as container:
+        code = "import os, time\nfor count in range(200):\n  if not os.fork(): time.sleep(60)"
+        ran = container.run(("python3", "-c", code), log=tmp_path / "log")
+        assert not ran.ok
+        assert "Resource temporarily unavailable" in ran.tail[-1]
+
+
+def test_what_a_dead_run_left_behind_is_removed_by_its_labels(farm):
+    plan = ContainerPlan(image=farm.builder.digest, attempt="dead", limits=Limits(seconds=60, memory=64 << 20, processes=10))
+    left = Container(farm.host, plan)
+    left.__enter__()
+    other = replace(farm.host, run="test-other")
+    with Container(other, replace(plan, attempt="alive")) as alive:
+        assert remove_leftovers(farm.host.client, {"farm.run": farm.host.run, "farm.store": "test"}) == 1
+        assert alive.run(("true",), log=farm.folder / "log").ok
+    left.__exit__(None, None, None)
