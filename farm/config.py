@@ -57,6 +57,8 @@ class Settings:
     index_timeout: float = 60.0
     image_family: Family = "auto"
     debian_mirror: str = ""
+    image_bases: tuple[tuple[str, str], ...] = ()
+    image_folder: str = ""
     jobs: int = 0
     time_limit: float = 3600.0
     memory: int = 4 << 30
@@ -187,6 +189,9 @@ FIELDS: tuple[Field, ...] = tuple(
         ("images.family", "image_family", _choice("auto", "official", "debian"), '"auto", "official" or "debian"', '"auto"',
          "Which builder images to use: `auto` takes the official manylinux and musllinux ones where they are at hand or can be pulled, else Debian's."),
         ("images.debian-mirror", "debian_mirror", _text, "a URL", '""', "The Debian mirror for root file systems. Empty: the one that apt on this machine uses."),
+        ("images.bases", "image_bases", _table, "a table of image references", "{}",
+         'Other official images to build on, by image name: `{ "manylinux_2_28-x86_64-builder" = "registry.example/ml@sha256:..." }`.'),
+        ("images.folder", "image_folder", _text, "a folder", '""', "Another `images/` folder than farm's own."),
         ("build.jobs", "jobs", _number(0, 1024), "a number of 0 to 1024", "0", "Builds side by side. 0: as many as there are processors."),
         ("build.time-limit", "time_limit", _seconds, 'a duration such as "1h"', '"1h"', "A build that takes longer is killed with its children."),
         ("build.memory", "memory", _bytes, 'a size such as "4GiB"', '"4GiB"', "Memory of one build container."),

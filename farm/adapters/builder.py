@@ -68,7 +68,7 @@ class DockerBuilder:
         except OSError as error:
             raise StoreError(f"cannot stage a build: {error}", solution=f"make room in {self._host.scratch}") from error
         except BadSdist as error:
-            found = Diagnosis(cause="bad-sdist", summary=error.reason, remedy=error.solution)
+            found = Diagnosis(cause="broken-sdist", summary=error.reason, remedy=error.solution)
         seconds = time.monotonic() - started
         if isinstance(found, StagedWheel):
             return found

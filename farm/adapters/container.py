@@ -297,7 +297,7 @@ def _bounded(stream: Iterable[bytes], limit: int, path: str) -> Iterator[bytes]:
 
 
 @contextmanager
-def _output(socket: Any) -> Iterator[Iterator[bytes]]:  # noqa: ANN401 - what the SDK returns differs by transport
+def _output(socket: Any) -> Iterator[Iterator[bytes]]:
     """Yield what a command prints, stdout and stderr as they come. The SDK's own stream would leave the socket open."""
     from docker.utils.socket import frames_iter  # noqa: PLC0415 - see docker_engine
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from farm.adapters.container import ContainerHost, Ran
     from farm.model.build import Limits
     from farm.model.image import Image
+    from farm.model.job import Job
 
 _SOURCE = "/tmp/source"  # noqa: S108 - a path inside the container
 _CRATES = f"{PROJECT}/crates"
@@ -45,6 +46,26 @@ class VendorRequest:
     environment: tuple[tuple[str, str], ...] = ()
 
 
+class CargoCrates:
+    """Implements `farm.ports.Crates`. `cache` is kept between runs; `environment` holds the site's proxies for containers."""
+
+    def __init__(
+        self, host: ContainerHost, *, cache: Path, limits: Limits, environment: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        self._host = host
+        self._cache = cache
+        self._limits = limits
+        self._environment = environment
+
+    def vendor(self, job: Job, image: Image, sdist: Path, log: Path) -> Path | None:
+        """Return the folder of crates, or None when the sdist has no Cargo.toml; failures as in the function `vendor`."""
+        request = VendorRequest(
+            sdist=sdist, image=image, cache=self._cache, log=log, attempt=f"crates-{job.id}", limits=self._limits,
+            environment=self._environment,
+        )  # fmt: skip
+        return vendor(self._host, request)
+
+
 def vendor(host: ContainerHost, request: VendorRequest) -> Path | None:
     """Return a folder with `config.toml` and `vendor/`, or None when the sdist has no Cargo.toml.
 
@@ -63,10 +84,8 @@ def vendor(host: ContainerHost, request: VendorRequest) -> Path | None:
             _note(request, f"(crates: found in the cache as {kept.name[:12]})")
             return kept
         _fetch(host, request, tree, manifests)
-        made = folder / "crates"
-        made.rename(folder / "whole")
         request.cache.mkdir(parents=True, exist_ok=True)
-        _keep(folder / "whole", kept)
+        _keep(folder / "crates", kept)
         return kept
 
 

@@ -107,8 +107,9 @@ class Answers:
             self.unusable[name] = refused
         # A version that cannot be had is still the answer to `==`, and to a project that has no other: the survey then
         # says what is missing, for this one package. Otherwise older versions that can be had come into play, as in pip.
+        nothing_fits = not offered
         for version in refused:
-            if not offered or Pin(name=name, version=version) in self._scope.pinned:
+            if nothing_fits or Pin(name=name, version=version) in self._scope.pinned:
                 offered[version] = versions[version][0]
         entries = [self._entry(name, version, file) for version, file in offered.items()]
         return {"meta": {"api-version": "1.1"}, "name": name, "versions": [str(v) for v in offered], "files": entries}

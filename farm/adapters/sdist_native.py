@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _SOURCES = (".c", ".cc", ".cpp", ".cxx", ".c++", ".f", ".for", ".f77", ".f90", ".f95", ".f03", ".pyx", ".rs", ".cu", ".m",
             ".mm", ".s", ".asm", ".i", ".pyf", ".go", ".zig", ".pxx", ".sip")  # fmt: skip
-_ASIDE = frozenset({"test", "tests", "testing", "testsuite", "doc", "docs", "example", "examples", "sample", "samples",
-                    "demo", "demos", "benchmark", "benchmarks", "bench", "contrib", "fuzz", "templates", "data"})  # fmt: skip
+_ASIDE = frozenset({"test", "tests", "testing", "testsuite", "doc", "docs", "example", "examples", "samples", "demos",
+                    "benchmark", "benchmarks", "fuzz"})  # fmt: skip
 # Matched against setup.py without comments and string literals, so that a classifier or a URL does not count.
 _DECLARES = re.compile(
     r"\b(ext_modules|Extension|CMakeExtension|Pybind11Extension|cythonize|cffi_modules|rust_extensions|RustExtension"

@@ -16,7 +16,7 @@ from farm.adapters.process import Command
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from farm.model.demand import Demand, Requirement
+    from farm.model.demand import Demand, IndexOptions, Requirement
     from farm.model.package import NormalizedName
     from farm.model.target import Target
 
@@ -88,10 +88,7 @@ class Compilation:
             "--python-platform", uv_platform(self.target).name, "--default-index", self.index,
             "--constraints", str(bounds), "--output-file", str(self.output), str(wanted),
         ]  # fmt: skip
-        if self.demand.options.pre:
-            argv += ["--prerelease", "allow"]
-        for name in sorted(self.demand.options.all_releases - {":all:"}):
-            argv += ["--prerelease-package", f"{name}=allow"]
+        argv += _prereleases(self.demand.options)
         return Command(argv=tuple(argv), cwd=self.folder, env=self._environment(), timeout=_SECONDS)
 
     def _environment(self) -> dict[str, str]:
@@ -107,6 +104,19 @@ class Compilation:
             "UV_HTTP_RETRIES": "0",
             "NO_PROXY": "*",
         }
+
+
+def _prereleases(options: IndexOptions) -> list[str]:
+    """Return uv's options for pip's --pre, --all-releases and --only-final."""
+    argv: list[str] = []
+    if options.pre or ":all:" in options.all_releases:
+        argv = ["--prerelease", "allow"]
+    elif ":all:" in options.only_final:
+        argv = ["--prerelease", "disallow"]
+    for names, choice in ((options.all_releases, "allow"), (options.only_final, "disallow")):
+        for name in sorted(names - {":all:"}):
+            argv += ["--prerelease-package", f"{name}={choice}"]
+    return argv
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,7 +84,7 @@ def _absent(stderr: str, demand: Demand, answers: Answers) -> Iterator[str]:
     text = " ".join(stderr.split())
     for name in sorted(answers.absent - asked):
         if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", text):
-            by = sorted(set(re.findall(rf"([\w.\[\]-]+(?:[=<>~!]=?[\w.*+!,<>=]+)?) depends on {re.escape(name)}(?![\w-])", text)))
+            by = sorted(set(re.findall(rf"(\S+) depends? on {re.escape(name)}(?![\w-])", text)))
             yield f"{name}{f' (a dependency of {by[0]})' if by else ''}: no index has a project of this name"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import quote
 
 from farm.model.package import IndexFile
 
@@ -49,7 +48,13 @@ def page_file(content_type: Kind, encoding: Coding) -> str:
 
 def file_url(digest: Digest, filename: str) -> str:
     """Return a file's URL path below the index's root. The digest is in it, so the bytes behind it never change."""
-    return f"files/{digest[:2]}/{digest[2:]}/{quote(filename, safe='+!~')}"
+    return f"files/{digest[:2]}/{digest[2:]}/{_quoted(filename)}"
+
+
+def _quoted(filename: str) -> str:
+    """Percent-encode what a path segment may not hold (RFC 3986 3.3); wheels' names hold little else than these."""
+    kept = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+!"
+    return "".join(c if c in kept else "".join(f"%{byte:02X}" for byte in c.encode()) for c in filename)
 
 
 def listed(record: WheelRecord) -> IndexFile:

@@ -118,8 +118,10 @@ class Farm:
                 debian_mirror=self.settings.debian_mirror or None,
                 pip=image_variables(self.pip, default_index(self._pip_machine(self.env))),
                 proxies=proxies(self.env),
+                bases=dict(self.settings.image_bases),
                 families=families[self.settings.image_family],
             ),
+            Path(self.settings.image_folder) if self.settings.image_folder else None,
         )
 
     @property

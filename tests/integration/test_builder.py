@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import pytest
 
 from farm.adapters.builder import DockerBuilder
 from farm.adapters.container import Container, ContainerPlan, remove_leftovers
-from farm.adapters.crates import VendorRequest, vendor
+from farm.adapters.crates import CargoCrates
 from farm.adapters.inspector import WheelInspector
 from farm.model.build import BuildFailed, Limits
 from farm.model.job import Recipe
@@ -44,15 +45,13 @@ def test_the_same_inputs_make_the_same_bytes(farm):
 
 def test_a_rust_package_builds_offline_from_vendored_crates(farm):
     request = farm.request("rust")
-    asked = VendorRequest(
-        sdist=request.sdist, image=request.image, cache=farm.folder / "crates", log=request.log, attempt=request.attempt, limits=LIMITS
-    )
-    crates = vendor(farm.host, asked)
+    cargo = CargoCrates(farm.host, cache=farm.folder / "crates", limits=LIMITS)
+    crates = cargo.vendor(request.job, request.image, request.sdist, request.log)
     assert crates is not None
     assert sorted(path.name for path in crates.iterdir()) == ["config.toml", "vendor"]
     assert [path.name for path in (crates / "vendor").iterdir() if path.name.startswith("pyo3-ffi-")]
     started = time.monotonic()
-    assert vendor(farm.host, asked) == crates
+    assert cargo.vendor(request.job, request.image, request.sdist, request.log) == crates
     assert time.monotonic() - started < 0.5, "the cache was not used"
     outcome = built(DockerBuilder(farm.host).build(replace(request, crates=crates)), farm)
     assert outcome.filename.startswith("farm_rust-1.0-cp39-abi3-manylinux")
@@ -61,10 +60,17 @@ def test_a_rust_package_builds_offline_from_vendored_crates(farm):
 
 def test_no_crates_without_a_manifest(farm):
     request = farm.request("c")
-    asked = VendorRequest(
-        sdist=request.sdist, image=request.image, cache=farm.folder / "crates", log=request.log, attempt=request.attempt, limits=LIMITS
-    )
-    assert vendor(farm.host, asked) is None
+    cargo = CargoCrates(farm.host, cache=farm.folder / "crates", limits=LIMITS)
+    assert cargo.vendor(request.job, request.image, request.sdist, request.log) is None
+
+
+def test_crates_that_cannot_be_are_the_packages_failure(farm, tmp_path):
+    manifest = b'[package]\nname = "x"\nversion = "1.0.0"\nedition = "2021"\n[dependencies]\nno-such = { path = "../../nowhere" }\n'
+    sdist = write_tar(tmp_path / "x-1.0.tar.gz", {"x-1.0/Cargo.toml": manifest, "x-1.0/src/lib.rs": b""})
+    request = farm.request("rust")
+    with pytest.raises(BuildFailed) as caught:
+        CargoCrates(farm.host, cache=farm.folder / "crates", limits=LIMITS).vendor(request.job, request.image, sdist, request.log)
+    assert caught.value.diagnosis.cause == "crates"
 
 
 @pytest.mark.parametrize("kind", ["pure", "native"])
@@ -130,6 +136,23 @@ def test_a_build_that_hangs_is_killed_with_its_children(farm, kind):
     while _running("farm-hangs-marker") and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not _running("farm-hangs-marker")
+
+
+@pytest.mark.parametrize("kind", ["native", "pure"])
+def test_an_interrupted_build_leaves_nothing_behind(farm, kind):
+    def interrupt(signum, frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 6)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            DockerBuilder(farm.host).build(farm.request("hangs", kind=kind))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert "HANGING NOW" in farm.log
+    assert farm.containers() == 0
 
 
 def _running(marker: str) -> bool:
@@ -205,7 +228,7 @@ def test_an_sdist_that_leaves_its_folder_builds_nothing(farm, tmp_path):
     sdist = write_tar(tmp_path / "farm_c-1.0.tar.gz", {"farm_c-1.0/setup.py": b"", "../evil.py": b""})
     outcome = DockerBuilder(farm.host).build(replace(farm.request("c"), sdist=sdist))
     assert isinstance(outcome, Failed)
-    assert outcome.diagnosis.cause == "bad-sdist"
+    assert outcome.diagnosis.cause == "broken-sdist"
 
 
 def test_a_container_is_bare(farm, tmp_path):
@@ -214,7 +237,7 @@ def test_a_container_is_bare(farm, tmp_path):
         ran = container.run(("sh", "-c", "id -u; grep -E 'Cap|NoNewPrivs' /proc/self/status; ls /sys/class/net; cat"), log=tmp_path / "log")
     assert ran.ok
     assert ran.tail[0] == "1000"
-    assert "lo" == ran.tail[-1]
+    assert ran.tail[-1] == "lo"
     status = dict(line.split(":\t") for line in ran.tail if ":\t" in line)
     assert {status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
     assert status["NoNewPrivs"] == "1"

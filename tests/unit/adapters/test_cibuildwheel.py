@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,7 +64,7 @@ def test_the_container_is_bare_whatever_the_package_says(tmp_path):
     for argument in ("--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges", f"--memory={1 << 30}", f"--memory-swap={1 << 30}",
                      "--pids-limit=99", "--cpus=1.5", "--label=farm.attempt=attempt-1", "--label=farm.run=run-1", "--label=farm.store=store-1"):  # fmt: skip
         assert argument in engine.create_args
-    assert not any("volume" in argument or "mount" in argument or "privileged" == argument for argument in engine.create_args)
+    assert not any("volume" in argument or "mount" in argument or argument == "privileged" for argument in engine.create_args)
     assert options.manylinux_images["x86_64"] == "farm/image:tag"
     assert (options.before_all, options.before_build, options.test_command, options.audit_command) == ("", "", "", [])
     assert "--plat auto" in options.repair_command

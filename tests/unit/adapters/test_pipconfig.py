@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -138,8 +139,6 @@ def test_the_default_is_pips_own_and_asked_once(tmp_path: Path) -> None:
 
 
 def test_uv_is_asked_where_there_is_no_pip(tmp_path: Path) -> None:
-    import dataclasses
-
     here = machine(tmp_path)
     elsewhere = dataclasses.replace(here, executable="/no/python", cache=tmp_path / "other")
     assert default_index(elsewhere).rstrip("/") == default_index(here).rstrip("/")

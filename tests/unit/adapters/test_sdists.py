@@ -6,6 +6,7 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,8 +48,6 @@ def folder(tmp_path: Path) -> Folder:
 def facts(folder: Folder, tmp_path: Path) -> Facts:
     def read(files: dict[str, str], made: Made | None = None, suffix: str = ".tar.gz") -> SdistFacts:
         project = made or Made(name="demo", version="1.0", metadata_version="1.0")
-        from dataclasses import replace
-
         name, data = replace(project, files={**project.files, **files}).sdist(suffix)
         return Sdists(folder, tmp_path / "cache").facts(PIN, folder.add(name, data))
 
