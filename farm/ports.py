@@ -203,6 +203,10 @@ class Catalogue(Protocol):
         """Return attempts, newest first."""
         ...
 
+    def wheel(self, filename: str) -> WheelRecord | None:
+        """Return the record of the wheel that the index has under this name, or None."""
+        ...
+
 
 class Locks(Protocol):
     def job(self, key: JobKey) -> AbstractContextManager[None]:

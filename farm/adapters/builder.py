@@ -40,7 +40,9 @@ class DockerBuilder:
         """
         answer = frontend.ask(self._host, request, "requirements")
         if not isinstance(answer, list) or len(answer) > _MOST_REQUIREMENTS:
-            raise _nonsense(f"expected a list of at most {_MOST_REQUIREMENTS} requirements, found {type(answer).__name__}")
+            raise _nonsense(
+                f"expected a list of at most {_MOST_REQUIREMENTS} requirements, found {type(answer).__name__}"
+            )
         for item in answer:
             try:
                 Requirement(str(item))
@@ -132,7 +134,9 @@ class _Attempt:
             return Diagnosis(cause="no-wheel", summary=f"expected one wheel from the build, found {names}")
         wheel = wheels[0]
         if wheel.is_symlink() or not wheel.is_file() or wheel.stat().st_size > _WHEEL_BYTES:
-            return Diagnosis(cause="no-wheel", summary=f"expected a wheel of at most 4 GiB, found {wheel.name} to be none")
+            return Diagnosis(
+                cause="no-wheel", summary=f"expected a wheel of at most 4 GiB, found {wheel.name} to be none"
+            )
         self._request.out.mkdir(parents=True, exist_ok=True)
         path = self._request.out / wheel.name
         shutil.move(wheel, path)

@@ -81,7 +81,9 @@ class _Watch:
         self.host.output(self.attempt, line)
 
 
-def build_wheels(host: ContainerHost, request: BuildRequest, folder: Path, seconds: float) -> tuple[process.Completed, int]:
+def build_wheels(
+    host: ContainerHost, request: BuildRequest, folder: Path, seconds: float
+) -> tuple[process.Completed, int]:
     """Run cibuildwheel in a staged `folder`; wheels land in `folder/../made`. Return how it ended and its last step.
 
     When the time is over, or this thread is interrupted, cibuildwheel's processes and its container are gone on return.
@@ -106,7 +108,9 @@ def build_wheels(host: ContainerHost, request: BuildRequest, folder: Path, secon
     finally:
         host.remove(request.attempt)
     if completed.returncode == _ENGINE_TOO_OLD:
-        raise EngineError("cibuildwheel needs Docker 20.10 or newer, API 1.41", solution="install a newer Docker engine")
+        raise EngineError(
+            "cibuildwheel needs Docker 20.10 or newer, API 1.41", solution="install a newer Docker engine"
+        )
     if completed.returncode == 1 and watch.step < _BUILDING:
         lines = [line for line in completed.stdout.splitlines() if line.strip()]
         reason = f"a build container could not be started: {lines[-1] if lines else 'cibuildwheel said nothing'}"
@@ -143,7 +147,9 @@ def diagnosis(completed: process.Completed, step: int, *, no_memory: bool) -> Di
     if no_memory:
         return out_of_memory(doing)
     if completed.cancelled:
-        return Diagnosis(cause="too-much-output", summary=f"{doing} printed more than {_LOG_BYTES >> 20} MiB and was stopped")
+        return Diagnosis(
+            cause="too-much-output", summary=f"{doing} printed more than {_LOG_BYTES >> 20} MiB and was stopped"
+        )
     known = _MEANINGS.get(completed.returncode)
     if known is not None:
         return known

@@ -10,10 +10,10 @@ import tarfile
 import tempfile
 import threading
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
+from farm.adapters.container_output import command_output, lines, logged
 from farm.adapters.docker_engine import translated
 from farm.adapters.source_tree import unpack_tar
 from farm.errors import EngineError
@@ -33,8 +33,6 @@ USER = "1000:1000"
 """Whom package code runs as: nobody that the image knows."""
 HOME = "/tmp/home"  # noqa: S108 - a path inside the container
 _SPOOL = 32 << 20
-_LINE = 16 << 10
-_LOG = 128 << 20
 _FILE = 8 << 30
 
 
@@ -128,7 +126,9 @@ class Container:
         self._timer.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._remove()
@@ -160,7 +160,9 @@ class Container:
             with tarfile.open(fileobj=spool, mode="r:") as archive:
                 unpack_tar(archive, folder, path)
 
-    def run(self, argv: tuple[str, ...], *, log: Path, user: str = USER, environment: tuple[tuple[str, str], ...] = ()) -> Ran:
+    def run(
+        self, argv: tuple[str, ...], *, log: Path, user: str = USER, environment: tuple[tuple[str, str], ...] = ()
+    ) -> Ran:
         """Run a command without stdin in `/`, its output appended to `log` line by line and passed on.
 
         Once the time limit is over this runs nothing and returns `timed_out`.
@@ -182,15 +184,17 @@ class Container:
             out_of_memory=not expired and code != 0 and self._host.ran_out_of_memory(self._plan.attempt, self._since),
         )
 
-    def _execute(self, argv: tuple[str, ...], log: Path, how: tuple[str, tuple[tuple[str, str], ...]], tail: list[str]) -> int:
+    def _execute(
+        self, argv: tuple[str, ...], log: Path, how: tuple[str, tuple[tuple[str, str], ...]], tail: list[str]
+    ) -> int:
         api = self._host.client.api
         user, environment = how
         with translated("running a command in a container"), log.open("ab") as file:
             started = api.exec_create(
                 self._running.id, list(argv), stdin=False, user=user, workdir="/", environment=dict(environment)
             )
-            with _output(api.exec_start(started["Id"], socket=True)) as stream:
-                for line in _logged(_lines(stream), file):
+            with command_output(api.exec_start(started["Id"], socket=True)) as stream:
+                for line in logged(lines(stream), file):
                     self._host.output(self._plan.attempt, line)
                     tail[:] = [*tail[-39:], line]
             code = api.exec_inspect(started["Id"])["ExitCode"]
@@ -294,48 +298,3 @@ def _bounded(stream: Iterable[bytes], limit: int, path: str) -> Iterator[bytes]:
             reason = f"{path} in the build container is larger than {limit} bytes"
             raise BadSdist(reason, solution="the package makes more than a wheel may hold; see its build log")
         yield chunk
-
-
-@contextmanager
-def _output(socket: Any) -> Iterator[Iterator[bytes]]:
-    """Yield what a command prints, stdout and stderr as they come. The SDK's own stream would leave the socket open."""
-    from docker.utils.socket import frames_iter  # noqa: PLC0415 - see docker_engine
-
-    try:
-        yield (data for _, data in frames_iter(socket, tty=False))
-    finally:
-        response = getattr(socket, "_response", None)
-        if response is not None:
-            response.close()
-        socket.close()
-
-
-def _lines(stream: Iterable[bytes]) -> Iterator[str]:
-    """Yield lines of at most 16 KiB: a build may print gigabytes without a line's end."""
-    rest = b""
-    for chunk in stream:
-        rest += chunk
-        *whole, rest = rest.split(b"\n")
-        for line in whole:
-            yield _text(line)
-        if len(rest) > _LINE:
-            yield _text(rest)
-            rest = b""
-    if rest:
-        yield _text(rest)
-
-
-def _text(line: bytes) -> str:
-    return line[:_LINE].rstrip(b"\r").decode("utf-8", "replace")
-
-
-def _logged(lines: Iterator[str], file: io.BufferedWriter) -> Iterator[str]:
-    """Pass lines on and write them down, until the log is as long as a log may be."""
-    for line in lines:
-        if file.tell() > _LOG:
-            continue
-        file.write(line.encode("utf-8", "replace") + b"\n")
-        file.flush()
-        if file.tell() > _LOG:
-            file.write(b"(the log is cut here: it is longer than 128 MiB)\n")
-        yield line

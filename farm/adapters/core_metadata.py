@@ -102,7 +102,9 @@ def fold_markers(metadata: str, pin: Pin, target: Target) -> str:
     """
     fields = read_fields(metadata)
     folded = tuple(line for text in fields.requires_dist for line in _folded(text, fields.extras, target))
-    return metadata_text(pin, Fields(requires_dist=folded, requires_python=fields.requires_python, extras=fields.extras))
+    return metadata_text(
+        pin, Fields(requires_dist=folded, requires_python=fields.requires_python, extras=fields.extras)
+    )
 
 
 def _folded(text: str, extras: tuple[str, ...], target: Target) -> Iterator[str]:

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 _SOURCE = "/tmp/source"  # noqa: S108 - a path inside the container
 _CRATES = f"{PROJECT}/crates"
 _LIMIT = 8 << 30
-_NETWORK = re.compile(r"network failure|could not resolve|spurious network|failed to connect|SSL|timed? ?out", re.IGNORECASE)
+_NETWORK = re.compile(
+    r"network failure|could not resolve|spurious network|failed to connect|SSL|timed? ?out", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +102,10 @@ def _fetch(host: ContainerHost, request: VendorRequest, tree: Path, manifests: l
     with Container(host, plan) as container:
         container.put({HOME: empty, PROJECT: empty, _CRATES: empty, _SOURCE: tree})
         if not (tree / manifests[0]).with_name("Cargo.lock").is_file():
-            _note(request, "(crates: the sdist has no Cargo.lock, so the newest versions that its Cargo.toml admits are taken)")
+            _note(
+                request,
+                "(crates: the sdist has no Cargo.lock, so the newest versions that its Cargo.toml admits are taken)",
+            )
             _check(container.run(("cargo", "generate-lockfile", "--manifest-path", first), log=request.log))
         sync = [word for other in others for word in ("--sync", other)]
         script = 'exec cargo vendor --locked --versioned-dirs --manifest-path "$@" > config.toml'

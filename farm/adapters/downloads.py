@@ -124,7 +124,9 @@ class _Transfer:
                     f"{redact(self._url)}: the index lists this file, but the server answered 404",
                     solution="run again with --refresh; if it stays, tell whoever runs the index",
                 )
-            resumed = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+            resumed = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(
+                f"bytes {have}-"
+            )
             if not resumed:
                 self._out.seek(0)
                 self._out.truncate()

@@ -43,7 +43,9 @@ def _pypy(target: Target) -> str:
     from cibuildwheel.util import resources  # noqa: PLC0415 - targets on PyPy are rare
 
     start = f"{target.python_tag}-"
-    found = (entry["path_str"] for entry in resources.read_python_configs("linux") if entry["identifier"].startswith(start))
+    found = (
+        entry["path_str"] for entry in resources.read_python_configs("linux") if entry["identifier"].startswith(start)
+    )
     return next(found, f"/opt/python/{target.python_tag}")
 
 

@@ -63,7 +63,15 @@ class WheelInspector:
         try:
             with zipfile.ZipFile(wheel) as archive:
                 contents = _read(archive, name)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError, ValueError) as error:
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            EOFError,
+            OSError,
+            RuntimeError,
+            NotImplementedError,
+            ValueError,
+        ) as error:
             return _broken(f"{wheel.name} cannot be read as a zip file: {error}")
         native = bool(contents.machines)
         faults = [*contents.faults, *_metadata_faults(contents.metadata, name), *_wheel_faults(contents, name)]
@@ -73,7 +81,11 @@ class WheelInspector:
             platforms, found = self._audit(wheel, name)
             faults += found
         return WheelFacts(
-            metadata=contents.metadata, native=native, platforms=platforms, modules=contents.modules, faults=tuple(faults)
+            metadata=contents.metadata,
+            native=native,
+            platforms=platforms,
+            modules=contents.modules,
+            faults=tuple(faults),
         )
 
     def _audit(self, wheel: Path, name: WheelName) -> tuple[tuple[str, ...], list[str]]:
@@ -212,7 +224,9 @@ def _platform_faults(name: WheelName, satisfied: tuple[str, ...]) -> list[str]:
     faults: list[str] = []
     for platform in sorted({tag.platform for tag in name.tags}):
         if platform.startswith("linux_"):
-            faults.append(f"its tag {platform} says nothing about the systems that it runs on; auditwheel has not repaired it")
+            faults.append(
+                f"its tag {platform} says nothing about the systems that it runs on; auditwheel has not repaired it"
+            )
         elif platform.startswith("musllinux"):
             # musl has no versioned symbols: auditwheel can tell the family, not the level.
             if not satisfied[0].startswith("musllinux"):
@@ -249,5 +263,3 @@ def _abi3_faults(report: object) -> list[str]:
             baseline = result["baseline"]
             faults.append(f"{found['name']} is not abi3 as of Python {baseline}: it uses {symbols or 'other symbols'}")
     return faults
-
-

@@ -101,7 +101,9 @@ class Answers:
         versions = self.versions(name)
         if versions is None:
             return None
-        offered = {version: file for version, files in versions.items() if (file := self._usable(name, files)) is not None}
+        offered = {
+            version: file for version, files in versions.items() if (file := self._usable(name, files)) is not None
+        }
         refused = tuple(sorted(version for version in versions if version not in offered))
         with self._lock:
             self.unusable[name] = refused
@@ -210,7 +212,9 @@ def best_sdist(files: _Files) -> IndexFile | None:
 
 
 def _sdist_rank(file: IndexFile) -> tuple[bool, int]:
-    return bool(file.yanked), next((n for n, suffix in enumerate(_SDISTS) if file.filename.endswith(suffix)), len(_SDISTS))
+    return bool(file.yanked), next(
+        (n for n, suffix in enumerate(_SDISTS) if file.filename.endswith(suffix)), len(_SDISTS)
+    )
 
 
 @lru_cache(maxsize=4096)

@@ -158,7 +158,9 @@ def _parse(path: Path) -> configparser.RawConfigParser:
     except (configparser.Error, UnicodeDecodeError, OSError) as error:
         text = redact(" ".join(str(error).split()))
         message = f"expected pip's configuration in {path}, found what cannot be read: {text}"
-        raise UsageError(message, solution=f"correct {path}; `pip config debug` shows the files that pip reads") from error
+        raise UsageError(
+            message, solution=f"correct {path}; `pip config debug` shows the files that pip reads"
+        ) from error
     return parser
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -118,7 +120,9 @@ class UvResolver:
                 lines=question.lines,
                 constraints=question.constraints(),
             )
+            _known_interpreters(self._setting.cache / "interpreters", compilation.cache)
             done = run(compilation.command())
+            _keep_interpreters(compilation.cache, self._setting.cache / "interpreters")
             text = compilation.output.read_text("utf-8") if done.ok else ""
         # Also when uv found an answer all the same: without that index it is another question's.
         for failure in answers.failures:
@@ -142,7 +146,9 @@ class UvResolver:
             sdist, used = guess
             exact = self._setting.prepare(pin, sdist, target) if self._setting.prepare else None
             if exact is None:
-                self._setting.note(f"{pin}: its dependencies are read off files that its sdist's author left there, not computed")
+                self._setting.note(
+                    f"{pin}: its dependencies are read off files that its sdist's author left there, not computed"
+                )
                 continue
             self._sources.exact.put(sdist, target, exact)
             wrong = wrong or not same_fields(exact, used)
@@ -164,7 +170,12 @@ class UvResolver:
         if not 0 <= self._setting.now() - kept.at <= self._setting.ttl:
             return None
         return tuple(
-            Row(name=canonicalize_name(name), version=Version(version), via=tuple(map(canonicalize_name, via)), direct=direct)
+            Row(
+                name=canonicalize_name(name),
+                version=Version(version),
+                via=tuple(map(canonicalize_name, via)),
+                direct=direct,
+            )
             for name, version, via, direct in kept.rows
         )
 
@@ -222,6 +233,20 @@ def _scratch(cache: Path) -> tempfile.TemporaryDirectory[str]:
     except OSError as error:
         message = f"cannot write into {cache}: {error.strerror or error}"
         raise StoreError(message, solution="free space there, or make the folder writable") from error
+
+
+def _known_interpreters(kept: Path, cache: Path) -> None:
+    """Give uv what it found out of our interpreter, which costs it half of a run; it checks that against the file's time."""
+    with suppress(OSError):
+        shutil.copytree(kept, cache, dirs_exist_ok=True)
+
+
+def _keep_interpreters(cache: Path, kept: Path) -> None:
+    for found in cache.glob("interpreter-v*/**/*"):
+        if found.is_file():
+            old, data = kept / found.relative_to(cache), found.read_bytes()
+            if not old.exists() or old.read_bytes() != data:
+                keep(old, data)
 
 
 def _pins(rows: Iterable[Row], demand: Demand, target: Target) -> tuple[ResolvedPin, ...]:

@@ -42,7 +42,15 @@ def read_sdist(path: Path) -> Sdist:
     """
     try:
         found = dict(_zip_members(path) if path.suffix == ".zip" else _tar_members(path))
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, zlib.error, NotImplementedError, RuntimeError) as error:
+    except (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        EOFError,
+        OSError,
+        zlib.error,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
         raise _bad(path, f"no readable archive ({error})") from error
     top = _top(path, found)
     inside = {name.removeprefix(top): data for name, data in found.items() if name.startswith(top)}

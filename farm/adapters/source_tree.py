@@ -61,7 +61,15 @@ def unpack(sdist: Path, folder: Path) -> Path:
         else:
             with tarfile.open(sdist) as archive:
                 _write_all(_tar_members(archive), folder, sdist.name)
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, UnicodeError, ValueError, RuntimeError) as error:
+    except (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        UnicodeError,
+        ValueError,
+        RuntimeError,
+    ) as error:
         raise _bad(sdist.name, f"cannot be read as an archive: {error}") from error
     except OSError as error:
         if error.errno in _NO_ROOM:
@@ -222,7 +230,9 @@ def _existing_first(tail: str, added: str) -> str:
 
 
 def _bad(origin: str, what: str) -> BadSdist:
-    return BadSdist(f"{origin} {what}", solution="the package's maintainers must repair this sdist; pin another version")
+    return BadSdist(
+        f"{origin} {what}", solution="the package's maintainers must repair this sdist; pin another version"
+    )
 
 
 def _full(folder: Path, error: OSError) -> StoreError:

@@ -74,6 +74,10 @@ class Compilation:
     constraints: tuple[str, ...]
 
     @property
+    def cache(self) -> Path:
+        return self.folder / "cache"
+
+    @property
     def output(self) -> Path:
         return self.folder / "resolved.txt"
 
@@ -98,7 +102,7 @@ class Compilation:
             "PATH": str(Path(sys.executable).parent),
             "UV_PYTHON": sys.executable,
             "UV_PYTHON_DOWNLOADS": "never",
-            "UV_CACHE_DIR": str(self.folder / "cache"),
+            "UV_CACHE_DIR": str(self.cache),
             # The view may have to download an sdist before it can answer; it retries by itself.
             "UV_HTTP_TIMEOUT": "600",
             "UV_HTTP_RETRIES": "0",

@@ -21,12 +21,32 @@ _LOOPBACK = re.compile(r"https?://127\.0\.0\.1:\d+/\S*")
 _FRAME = re.compile(r"^[\s×╰─▶│├|]+")
 _LABEL = re.compile(r"^(?:error|cause|hint|warning):\s*")
 _NEAR = 4
+_LONGEST = 24
 
 
 def explain(stderr: str, demand: Demand, target: Target, answers: Answers) -> str:
     """Return several lines: the plain causes first (with FILE:LINE), then the resolver's reasoning."""
     plain = list(dict.fromkeys([*_plain(demand, target, answers), *_absent(stderr, demand, answers)]))
-    return "\n".join([*plain, *_cleaned(stderr, demand)])
+    own = _cleaned(stderr, demand)
+    asked = [] if plain else _asking(" ".join(own), demand, target)
+    return "\n".join([*plain, *_shortened(own), *asked])
+
+
+def _asking(text: str, demand: Demand, target: Target) -> list[str]:
+    """Return where the requirements stand that the resolver's reasoning names."""
+    return [
+        f"{requirement.origin}: {requirement.name}{requirement.specifier}"
+        for requirement in (*demand.requirements, *demand.constraints)
+        if applies(requirement, target) and re.search(rf"(?<![\w.-]){re.escape(requirement.name)}(?![\w-])", text)
+    ]
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    """Leave out the middle of a long reasoning: it goes through every version, and the end says what they have in common."""
+    if len(lines) <= _LONGEST:
+        return lines
+    half = _LONGEST // 2
+    return [*lines[:half], f"... ({len(lines) - 2 * half} lines left out) ...", *lines[-half:]]
 
 
 def _plain(demand: Demand, target: Target, answers: Answers) -> Iterator[str]:
@@ -51,9 +71,13 @@ def _no_version(requirement: Requirement, target: Target, answers: Answers) -> I
         have = f"available: {near}" if versions else "the index lists no file of it"
         yield f"{origin}: {name}{bounds}: no such version; {have}"
         return
-    for_python = [v for v in within if any(python_fits(file.requires_python, target.full_version) for file in versions[v])]
+    for_python = [
+        v for v in within if any(python_fits(file.requires_python, target.full_version) for file in versions[v])
+    ]
     if not for_python:
-        wanted = sorted({file.requires_python for version in within for file in versions[version] if file.requires_python})
+        wanted = sorted(
+            {file.requires_python for version in within for file in versions[version] if file.requires_python}
+        )
         yield f"{origin}: {name}{bounds} needs Python {' or '.join(wanted[-2:])}; {target.name} has {target.full_version}"
     elif not set(for_python) - set(answers.unusable[name]):
         yield f"{origin}: {name}{bounds} has no wheel for {target.name}{_why_no_sdist(for_python, versions)}"

@@ -66,7 +66,9 @@ class WheelMetadata:
                 raise
             # Some stores refuse what they do not have; whether the index is up shows in the next request.
             return None
-        if reply.status != 200 or not re.search(rb"^Metadata-Version:", reply.body[:10000], re.MULTILINE | re.IGNORECASE):
+        if reply.status != 200 or not re.search(
+            rb"^Metadata-Version:", reply.body[:10000], re.MULTILINE | re.IGNORECASE
+        ):
             return None
         found = hashlib.sha256(reply.body).hexdigest()
         if isinstance(file.metadata, str) and found != file.metadata:

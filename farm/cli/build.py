@@ -116,6 +116,9 @@ class _Run:
             handlers = {number: signal.signal(number, self._interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
             try:
                 finished: Finished = self._farm.execute(plan, progress)
+            except FarmError as error:
+                # The report is still worth having: as JSON or JUnit it says what would have been built.
+                return report, error, False
             finally:
                 for number, handler in handlers.items():
                     signal.signal(number, handler)

@@ -73,7 +73,8 @@ class LocalEngine:
                 message = self._inbox.get()
                 under_way -= not isinstance(message, Stop)
                 if isinstance(message, BaseException):
-                    broken = broken or message
+                    # What breaks after `abandon` broke because of it: its container was killed.
+                    broken = broken if self._abandoned.is_set() else broken or message
                     message = Stop()
                 commands = machine.on(message) if not self._abandoned.is_set() else ()
         return Finished(jobs=machine.jobs, broken=broken, stopped=self._stopped.is_set())

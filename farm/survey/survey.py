@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from farm.model.gap import Cell, Matrix, Unresolved
+from farm.model.gap import Cell, Impossible, Matrix, Unresolved
 from farm.model.package import parse_digest
 from farm.survey.detect import DetectPolicy, detect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from farm.model.demand import Demand
+    from farm.model.demand import Demand, Requirement
+    from farm.model.gap import Resolution
     from farm.model.package import Digest, NormalizedName
     from farm.model.target import Target
     from farm.survey.environment import EnvironmentPorts
@@ -28,8 +29,28 @@ def survey(demand: Demand, targets: Iterable[Target], policy: DetectPolicy, port
         if isinstance(resolution, Unresolved):
             unresolved.append(resolution)
         else:
-            cells.extend(detect(resolution, ports.upstream, ports.farm, policy))
+            cells.extend(_cells(resolution, demand, policy, ports))
     return Matrix(targets=wanted, cells=tuple(cells), unresolved=tuple(unresolved))
+
+
+def _cells(resolution: Resolution, demand: Demand, policy: DetectPolicy, ports: EnvironmentPorts) -> Iterator[Cell]:
+    """Yield a pin's cell in the resolution's order. What comes from a URL is never looked up on an index: same name, other bytes."""
+    elsewhere = {r.name: r for r in demand.requirements if r.url is not None and _applies(r, resolution.target)}
+    asked = replace(resolution, pins=tuple(p for p in resolution.pins if p.pin.name not in elsewhere))
+    found = {cell.pin: cell for cell in detect(asked, ports.upstream, ports.farm, policy)}
+    for resolved in resolution.pins:
+        direct = elsewhere.get(resolved.pin.name)
+        yield found[resolved.pin] if direct is None else Cell(
+            pin=resolved.pin,
+            target=resolution.target,
+            presence=Impossible(reason=f"{direct.origin} takes it from a URL, which is not built yet"),
+            via=resolved.via,
+            dependencies=resolved.dependencies,
+        )
+
+
+def _applies(requirement: Requirement, target: Target) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({**target.markers, "extra": ""})
 
 
 def policy_of(demand: Demand, from_source: frozenset[NormalizedName]) -> DetectPolicy:

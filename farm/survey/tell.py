@@ -10,7 +10,7 @@ from farm.model.job import JobId, job_id
 from farm.model.report import Problem, Row
 
 if TYPE_CHECKING:
-    from farm.model.demand import Demand
+    from farm.model.demand import Demand, DirectSource, Requirement
     from farm.model.job import Job, Plan, Refusal
     from farm.model.report import State
 
@@ -28,13 +28,14 @@ def rows(matrix: Matrix, plan: Plan) -> tuple[Row, ...]:
 def problems(matrix: Matrix, demand: Demand) -> tuple[Problem, ...]:
     """Return what is no row: targets without a solution, and lines that name no index package."""
     unresolved = [Problem(subject=u.target.name, text=u.explanation, kind="unresolved") for u in matrix.unresolved]
+    lines: list[DirectSource | Requirement] = [*demand.direct, *(r for r in demand.requirements if r.url is not None)]
     direct = [
         Problem(
             subject=str(source.origin),
             text=f"{source.text}: a path, URL or repository is not built yet; pin a released version instead",
             kind="direct",
         )
-        for source in demand.direct
+        for source in lines
     ]
     return (*unresolved, *direct)
 

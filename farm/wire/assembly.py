@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from farm.model.attempt import Attempt
     from farm.model.demand import Demand, IndexOptions
     from farm.model.gap import Matrix
-    from farm.model.image import ImageSpec
+    from farm.model.image import Family, ImageSpec
     from farm.model.job import Plan
+    from farm.model.target import Target
     from farm.ports import Catalogue, Progress
     from farm.survey.detect import DetectPolicy
     from farm.wire.reading import Reading
@@ -57,6 +58,7 @@ class Farm:
         self._notes: dict[str, None] = {}
         self._engine: LocalEngine | None = None
         self._reading: Reading | None = None
+        self.abandoned = False
 
     def __enter__(self) -> Self:
         return self
@@ -103,13 +105,7 @@ class Farm:
     @cached_property
     def images(self) -> DockerImages:
         from farm.adapters.images import DockerImages, ImageSettings  # noqa: PLC0415 - a run with nothing to do needs no engine
-        from farm.model.image import Family  # noqa: PLC0415 - the same
 
-        families: dict[str, tuple[Family, ...]] = {
-            "auto": ("manylinux", "musllinux", "debian"),
-            "official": ("manylinux", "musllinux"),
-            "debian": ("debian",),
-        }
         return DockerImages(
             self.env.get("DOCKER_HOST"),
             ImageSettings(
@@ -119,10 +115,44 @@ class Farm:
                 pip=image_variables(self.pip, default_index(self._pip_machine(self.env))),
                 proxies=proxies(self.env),
                 bases=dict(self.settings.image_bases),
-                families=families[self.settings.image_family],
+                families=self._families,
             ),
-            Path(self.settings.image_folder) if self.settings.image_folder else None,
+            self._image_folder,
         )
+
+    @property
+    def _families(self) -> tuple[Family, ...]:
+        families: dict[str, tuple[Family, ...]] = {
+            "auto": ("manylinux", "musllinux", "debian"),
+            "official": ("manylinux", "musllinux"),
+            "debian": ("debian",),
+        }
+        return families[self.settings.image_family]
+
+    @property
+    def _image_folder(self) -> Path | None:
+        return Path(self.settings.image_folder) if self.settings.image_folder else None
+
+    def builder_image(self, target: Target) -> ImageSpec:
+        """Return the builder image for a target. ImageError when none serves it.
+
+        Where no engine answers, it is the best one by what is known of each, with a note: a plan can be shown all the same.
+        """
+        from farm.errors import EngineError  # noqa: PLC0415 - only where there are gaps
+
+        try:
+            return self.images.choose(target, "builder")
+        except EngineError as error:
+            from farm.adapters.image_files import ImageFiles  # noqa: PLC0415 - only where no engine answers
+            from farm.model.image import candidates, target_libc  # noqa: PLC0415 - the same
+
+            self.note(f"the images were chosen without asking which can be had: {error.reason}")
+            libc = target_libc(target)
+            offers = [offer for offer in ImageFiles(self._image_folder).offers() if offer.family in self._families]
+            found = candidates(offers, python=target.python_tag, libc=libc, arch=target.arch, role="builder") if libc else ()
+            if not found:
+                raise
+            return found[0]
 
     @property
     def host_environment(self) -> dict[str, str]:
@@ -203,6 +233,7 @@ class Farm:
         """Stop now: kill every container of this run. Safe in a signal handler."""
         if self._engine is None:
             raise KeyboardInterrupt
+        self.abandoned = True
         self._engine.abandon()
         from farm.wire.hands import kill_containers  # noqa: PLC0415 - already imported while an engine runs
 

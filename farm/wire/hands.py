@@ -77,6 +77,7 @@ class Workshop:
         rules = files("farm.work").joinpath("rules.toml").read_text(encoding="utf-8")
         return BuildPorts(
             run=farm.run,
+            cancelled=lambda: farm.abandoned,
             limits=self._limits,
             rules=load_rules(rules),
             clock=farm.clock,
@@ -99,6 +100,7 @@ class Workshop:
         return Hands(
             build=self.build_ports(),
             verify=VerifyPorts(
+                cancelled=lambda: farm.abandoned,
                 limits=proof,
                 clock=farm.clock,
                 inspector=WheelInspector(farm.host_environment),

@@ -116,7 +116,7 @@ class Reading:
             farm=self.farm,
             resolver=self.resolver,
             sdists=self.sdists,
-            image=lambda target: self._farm.images.choose(target, "builder"),
+            image=self._farm.builder_image,
             recipe=self._farm.settings.recipe,
         )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from farm.errors import UpstreamError
+from farm.errors import FarmError, UpstreamError
 from farm.model.attempt import Attempt
 from farm.model.build import BadSdist, BuildFailed, BuildRequest, IntegrityError, Limits
 from farm.model.job import job_key
@@ -17,6 +17,7 @@ from farm.model.package import parse_wheel_name
 from farm.work.diagnose import Rule, diagnose
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from farm.model.job import Job, JobKey
@@ -43,9 +44,13 @@ EPOCH_WITHOUT_UPLOAD_TIME = 1_577_836_800
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildPorts:
-    """What building asks of the world. `run` names the run in the catalogue."""
+    """What building asks of the world. `run` names the run in the catalogue.
+
+    `cancelled` tells whether the user has had the run's containers killed: what fails then says nothing of the package.
+    """
 
     run: str
+    cancelled: Callable[[], bool]
     limits: Limits
     rules: tuple[Rule, ...]
     clock: Clock
@@ -77,8 +82,12 @@ def build(command: Build, attempt_id: str, ports: BuildPorts) -> Built | Failed 
     )
     ports.catalogue.begin(attempt)
     started = ports.clock.monotonic()
-    with ports.rooms.room(attempt_id) as room:
-        outcome = _Attempt(command, attempt, room, ports).run(started)
+    try:
+        with ports.rooms.room(attempt_id) as room:
+            outcome = _Attempt(command, attempt, room, ports).run(started)
+    except FarmError as error:
+        ports.catalogue.finish(replace(attempt, state="interrupted", ended=ports.clock.now(), summary=error.reason))
+        raise
     _record(outcome, attempt, ports)
     return outcome
 
@@ -89,6 +98,8 @@ def _record(outcome: Built | Failed | TimedOut, attempt: Attempt, ports: BuildPo
         case Built():
             wheel = outcome.wheel
             ended = replace(ended, state="built", key=outcome.key, wheel=wheel.filename, digest=wheel.sha256, image=outcome.image)
+        case _ if ports.cancelled():
+            ended = replace(ended, state="interrupted", summary="stopped by the user while it was built")
         case Failed(diagnosis=diagnosis):
             ended = replace(
                 ended, state="failed", cause=diagnosis.cause, summary=diagnosis.summary, remedy=diagnosis.remedy

@@ -15,6 +15,7 @@ from farm.model.package import parse_wheel_name
 from farm.work.metadata import drift, identity_faults
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from farm.model.attempt import State
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyPorts:
-    """What verifying asks of the world."""
+    """What verifying asks of the world; `cancelled` as in BuildPorts."""
 
+    cancelled: Callable[[], bool]
     limits: Limits
     clock: Clock
     inspector: Inspector
@@ -132,7 +134,9 @@ def _why(verdict: Verdict) -> Diagnosis:
 
 
 def _rejected(command: Verify, stage: str, diagnosis: Diagnosis, ports: VerifyPorts, started: float) -> Failed:
-    _mark(command, "rejected", ports, diagnosis)
+    # A proof that was killed proves nothing: the wheel stays "built", and the next run proves it without building it again.
+    if not ports.cancelled():
+        _mark(command, "rejected", ports, diagnosis)
     seconds = ports.clock.monotonic() - started
     return Failed(attempt=command.built.attempt, stage=stage, diagnosis=diagnosis, seconds=seconds)
 

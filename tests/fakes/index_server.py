@@ -78,7 +78,9 @@ class IndexServer:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -127,7 +129,9 @@ def _html_page(entries: list[dict[str, Any]]) -> bytes:
     links = []
     for entry in entries:
         digest = (entry.get("hashes") or {}).get("sha256")
-        attributes = f' data-requires-python="{html.escape(entry["requires-python"])}"' if "requires-python" in entry else ""
+        attributes = (
+            f' data-requires-python="{html.escape(entry["requires-python"])}"' if "requires-python" in entry else ""
+        )
         if entry.get("yanked"):
             attributes += f' data-yanked="{"" if entry["yanked"] is True else html.escape(entry["yanked"])}"'
         if "core-metadata" in entry:
@@ -197,7 +201,9 @@ class _Handler(BaseHTTPRequestHandler):
             extra = {"Retry-After": "0"} if how == "429" else {}
             self._send(int(how), "text/plain", b"failing on purpose", extra)
 
-    def _send(self, status: int, kind: str, body: bytes, extra: dict[str, str] | None = None, *, cut: bool = False) -> None:
+    def _send(
+        self, status: int, kind: str, body: bytes, extra: dict[str, str] | None = None, *, cut: bool = False
+    ) -> None:
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))

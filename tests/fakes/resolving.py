@@ -77,7 +77,10 @@ class Resolving:
         )
 
     def resolver(self, **setting: Any) -> UvResolver:
-        given = {"cache": self.folder / "resolver", "env": {"UV_INDEX_URL": "http://127.0.0.1:9/", "PIP_NO_INDEX": "1"}}
+        given: dict[str, Any] = {
+            "cache": self.folder / "resolver",
+            "env": {"UV_INDEX_URL": "http://127.0.0.1:9/", "PIP_NO_INDEX": "1"},
+        }
         return UvResolver(self.sources(), Setting(**(given | setting)))
 
     def close(self) -> None:

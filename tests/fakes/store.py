@@ -147,6 +147,7 @@ class FakeCatalogue:
     """ports.Catalogue in a dictionary."""
 
     rows: dict[str, Attempt] = field(default_factory=dict)
+    store: FakeStore | None = None
 
     def begin(self, attempt: Attempt) -> None:
         assert attempt.id not in self.rows, attempt.id
@@ -166,6 +167,9 @@ class FakeCatalogue:
     def attempts(self, name: NormalizedName | None, limit: int) -> tuple[Attempt, ...]:
         rows = (row for row in self.rows.values() if name is None or row.name == name)
         return tuple(sorted(rows, key=lambda row: row.id, reverse=True)[:limit])
+
+    def wheel(self, filename: str) -> WheelRecord | None:
+        return self.store.records.get(filename) if self.store else None
 
 
 @dataclass(kw_only=True)

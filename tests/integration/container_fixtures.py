@@ -6,7 +6,7 @@ import os
 import sys
 import uuid
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,6 +21,9 @@ from farm.model.outcome import StagedWheel
 from farm.model.package import Digest, IndexFile, make_pin
 from farm.model.target import parse_target
 from tests.projects.sdist import make_sdist
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TARGET = parse_target("cp311-manylinux_2_36_x86_64")
 LIMITS = Limits(seconds=240, memory=2 << 30, processes=512, cpus=2.0)
@@ -43,11 +46,14 @@ class Farm:
     folder: Path
     lines: list[str] = field(default_factory=list)
 
-    def request(self, project: str, *, kind: str = "native", recipe: Recipe | None = None, limits: Limits = LIMITS) -> BuildRequest:
+    def request(
+        self, project: str, *, kind: str = "native", recipe: Recipe | None = None, limits: Limits = LIMITS
+    ) -> BuildRequest:
         sdist = make_sdist(project, self.folder / "sdists")
         pin = make_pin(f"farm-{project}", "1.0")
         job = Job(
-            id=make_job_id(pin.name, "1.0", TARGET.name), pin=pin, target=TARGET, proofs=(), reason="sdist only", kind=kind, rust=False, asks=False,  # type: ignore[arg-type]
+            id=make_job_id(pin.name, "1.0", TARGET.name), pin=pin, target=TARGET, proofs=(), reason="sdist only",
+            kind=kind, rust=False, asks=False,  # type: ignore[arg-type]
             sdist=IndexFile(filename=sdist.name, url="", version=pin.version, sha256=Digest("0" * 64)),
             recipe=recipe or Recipe(), image=self.builder.spec, requires=(), via=(),
         )  # fmt: skip

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -16,8 +17,8 @@ from farm.adapters.inspector import WheelInspector
 from farm.model.build import BuildFailed, Limits
 from farm.model.job import Recipe
 from farm.model.outcome import Failed, TimedOut
-from tests.integration.container_fixtures import LIMITS, built, dependencies, engine, farm  # noqa: F401
-from tests.projects.sdist import write_tar
+from tests.integration.container_fixtures import LIMITS, built
+from tests.projects.sdist import PROJECTS, write_tar
 
 pytestmark = [pytest.mark.docker, pytest.mark.network]
 
@@ -69,7 +70,9 @@ def test_crates_that_cannot_be_are_the_packages_failure(farm, tmp_path):
     sdist = write_tar(tmp_path / "x-1.0.tar.gz", {"x-1.0/Cargo.toml": manifest, "x-1.0/src/lib.rs": b""})
     request = farm.request("rust")
     with pytest.raises(BuildFailed) as caught:
-        CargoCrates(farm.host, cache=farm.folder / "crates", limits=LIMITS).vendor(request.job, request.image, sdist, request.log)
+        CargoCrates(farm.host, cache=farm.folder / "crates", limits=LIMITS).vendor(
+            request.job, request.image, sdist, request.log
+        )
     assert caught.value.diagnosis.cause == "crates"
 
 
@@ -99,20 +102,33 @@ def test_nothing_of_the_users_cibuildwheel_settings_is_used(farm):
     built(DockerBuilder(host).build(farm.request("c")), farm)
 
 
-def test_a_recipes_environment_and_settings_reach_the_build_as_they_are(farm):
+def test_a_recipe_reaches_the_build_as_it_is(farm):
     awkward = "a 'quoted' \"value\" with $HOME, `id`; {package} and \\ é"
-    recipe = Recipe(environment=(("FARM_TEST", awkward),), config_settings=(("--build-option", "--verbose {x}"),), build_requires=("idna",))
-    request = farm.request("c", recipe=recipe)
-    check = f"import os\nassert os.environ['FARM_TEST'] == {awkward!r}, os.environ['FARM_TEST']\nimport idna\n"
-    source = f"{check}from setuptools import Extension, setup\nsetup(ext_modules=[Extension('farm_c', ['farm_c.c'])])\n"
-    stem = "farm_c-1.0"
-    files = {"setup.py": source.encode(), "farm_c.c": b"#include <Python.h>\nPyMODINIT_FUNC PyInit_farm_c(void) { return 0; }\n"}
-    files["pyproject.toml"] = b'[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n[project]\nname = "farm-c"\nversion = "1.0"\n'
-    sdist = write_tar(farm.folder / f"{stem}.tar.gz", {f"{stem}/{name}": data for name, data in files.items()})
-    settings = replace(recipe, config_settings=())
+    recipe = Recipe(environment=(("FARM_TEST", awkward),), build_requires=("idna",))
+    lines = (
+        "import os",
+        f"assert os.environ['FARM_TEST'] == {awkward!r}, os.environ['FARM_TEST']",
+        "import idna",
+        "from setuptools import Extension, setup",
+        "setup(ext_modules=[Extension('farm_c', ['farm_c.c'])])",
+    )
+    files = {
+        "setup.py": "\n".join(lines).encode(),
+        "farm_c.c": b"#include <Python.h>\nPyMODINIT_FUNC PyInit_farm_c(void) { return 0; }\n",
+        "pyproject.toml": (PROJECTS / "cpp" / "pyproject.toml").read_bytes().replace(b"farm-cpp", b"farm-c"),
+    }
+    sdist = write_tar(farm.folder / "farm_c-1.0.tar.gz", {f"farm_c-1.0/{name}": data for name, data in files.items()})
     for kind in ("native", "pure"):
-        job = replace(request.job, kind=kind, recipe=settings)  # type: ignore[arg-type]
-        built(DockerBuilder(farm.host).build(replace(request, job=job, sdist=sdist)), farm)
+        request = farm.request("c", kind=kind, recipe=recipe)
+        built(DockerBuilder(farm.host).build(replace(request, sdist=sdist)), farm)
+
+
+@pytest.mark.parametrize("kind", ["native", "pure"])
+def test_config_settings_reach_the_backend(farm, kind):
+    recipe = Recipe(config_settings=(("--global-option", "--no-such-option-of-setuptools"),))
+    outcome = DockerBuilder(farm.host).build(farm.request("c", kind=kind, recipe=recipe))
+    assert isinstance(outcome, Failed)
+    assert "--no-such-option-of-setuptools not recognized" in farm.log
 
 
 @pytest.mark.parametrize("kind", ["native", "pure"])
@@ -158,8 +174,7 @@ def test_an_interrupted_build_leaves_nothing_behind(farm, kind):
 def _running(marker: str) -> bool:
     def command(process: os.DirEntry[str]) -> bytes:
         try:
-            with open(f"{process.path}/cmdline", "rb") as file:
-                return file.read()
+            return Path(process.path, "cmdline").read_bytes()
         except OSError:
             return b""
 
@@ -190,7 +205,9 @@ def test_a_binary_in_a_wheel_for_any_platform_is_found_out(farm):
 
 @pytest.mark.parametrize("kind", ["native", "pure"])
 def test_a_build_that_eats_all_memory_is_told_apart(farm, kind):
-    outcome = DockerBuilder(farm.host).build(farm.request("eats-memory", kind=kind, limits=replace(LIMITS, memory=256 << 20)))
+    outcome = DockerBuilder(farm.host).build(
+        farm.request("eats-memory", kind=kind, limits=replace(LIMITS, memory=256 << 20))
+    )
     assert isinstance(outcome, Failed)
     assert outcome.diagnosis.cause == "out-of-memory", farm.log[-2000:]
 
@@ -232,9 +249,14 @@ def test_an_sdist_that_leaves_its_folder_builds_nothing(farm, tmp_path):
 
 
 def test_a_container_is_bare(farm, tmp_path):
-    plan = ContainerPlan(image=farm.builder.digest, attempt="bare", limits=Limits(seconds=30, memory=64 << 20, processes=40))
+    plan = ContainerPlan(
+        image=farm.builder.digest, attempt="bare", limits=Limits(seconds=30, memory=64 << 20, processes=40)
+    )
     with Container(farm.host, plan) as container:
-        ran = container.run(("sh", "-c", "id -u; grep -E 'Cap|NoNewPrivs' /proc/self/status; ls /sys/class/net; cat"), log=tmp_path / "log")
+        ran = container.run(
+            ("sh", "-c", "id -u; grep -E 'Cap|NoNewPrivs' /proc/self/status; ls /sys/class/net; cat"),
+            log=tmp_path / "log",
+        )
     assert ran.ok
     assert ran.tail[0] == "1000"
     assert ran.tail[-1] == "lo"
@@ -244,7 +266,9 @@ def test_a_container_is_bare(farm, tmp_path):
 
 
 def test_a_fork_bomb_stays_within_its_limit(farm, tmp_path):
-    plan = ContainerPlan(image=farm.builder.digest, attempt="forks", limits=Limits(seconds=30, memory=256 << 20, processes=40))
+    plan = ContainerPlan(
+        image=farm.builder.digest, attempt="forks", limits=Limits(seconds=30, memory=256 << 20, processes=40)
+    )
     with Container(farm.host, plan) as container:
         code = "import os, time\nfor count in range(200):\n  if not os.fork(): time.sleep(60)"
         ran = container.run(("python3", "-c", code), log=tmp_path / "log")
@@ -253,7 +277,9 @@ def test_a_fork_bomb_stays_within_its_limit(farm, tmp_path):
 
 
 def test_what_a_dead_run_left_behind_is_removed_by_its_labels(farm):
-    plan = ContainerPlan(image=farm.builder.digest, attempt="dead", limits=Limits(seconds=60, memory=64 << 20, processes=10))
+    plan = ContainerPlan(
+        image=farm.builder.digest, attempt="dead", limits=Limits(seconds=60, memory=64 << 20, processes=10)
+    )
     left = Container(farm.host, plan)
     left.__enter__()
     other = replace(farm.host, run="test-other")

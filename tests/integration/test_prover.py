@@ -9,7 +9,7 @@ import pytest
 
 from farm.adapters.builder import DockerBuilder
 from farm.adapters.runtime import DockerProver
-from tests.integration.container_fixtures import built, dependencies, engine, farm  # noqa: F401
+from tests.integration.container_fixtures import built
 from tests.unit.adapters.wheels import make_wheel
 
 pytestmark = [pytest.mark.docker, pytest.mark.network]
@@ -19,12 +19,19 @@ def checks(verdict):
     return {check.name: check for check in verdict.checks}
 
 
-@pytest.mark.parametrize(("project", "kind"), [("c", "native"), ("cpp", "native"), ("fortran", "native"), ("pure", "pure")])
+@pytest.mark.parametrize(
+    ("project", "kind"), [("c", "native"), ("cpp", "native"), ("fortran", "native"), ("pure", "pure")]
+)
 def test_a_built_wheel_holds(farm, project, kind):
     wheel = built(DockerBuilder(farm.host).build(farm.request(project, kind=kind)), farm)
     verdict = DockerProver(farm.host).prove(farm.proof(wheel.path, (f"farm_{project}",)))
     assert verdict.ok, verdict
-    assert [check.name for check in verdict.checks] == ["no compiler in the image", "installs", "pip check", f"imports farm_{project}"]
+    assert [check.name for check in verdict.checks] == [
+        "no compiler in the image",
+        "installs",
+        "pip check",
+        f"imports farm_{project}",
+    ]
     assert verdict.image == farm.runtime.digest
 
 
@@ -38,7 +45,9 @@ def test_a_wheel_that_needs_what_is_not_beside_it_does_not_install(farm, tmp_pat
 
 def test_what_is_beside_a_wheel_is_installed_with_it(farm, tmp_path):
     beside = make_wheel(tmp_path, "friend", {"friend.py": b"ANSWER = 42"})
-    wheel = make_wheel(tmp_path, "lonely", {"lonely.py": b"import friend; assert friend.ANSWER == 42"}, requires=("friend",))
+    wheel = make_wheel(
+        tmp_path, "lonely", {"lonely.py": b"import friend; assert friend.ANSWER == 42"}, requires=("friend",)
+    )
     request = farm.proof(wheel, ("lonely",))
     assert DockerProver(farm.host).prove(replace(request, beside=(beside,))).ok
 
@@ -52,7 +61,9 @@ def test_each_module_is_judged_by_itself(farm, tmp_path):
         "crashes.py": b"import ctypes; ctypes.string_at(0)",
     }
     wheel = make_wheel(tmp_path, "many", members)
-    found = checks(DockerProver(farm.host).prove(farm.proof(wheel, tuple(name.removesuffix(".py") for name in members))))
+    found = checks(
+        DockerProver(farm.host).prove(farm.proof(wheel, tuple(name.removesuffix(".py") for name in members)))
+    )
     assert found["imports good"].ok
     assert "nothing_of_the_kind" in found["imports bad"].detail
     assert found["imports leaves"].detail == "importing it ended the process"
@@ -61,10 +72,12 @@ def test_each_module_is_judged_by_itself(farm, tmp_path):
 
 
 def test_package_code_cannot_touch_what_the_proof_stands_on(farm, tmp_path):
-    code = b"import sys\nfor path in (sys.executable, '/tmp/prove.py', sys.prefix + '/lib/python3.11/site-packages/x.pth'):\n    open(path, 'a')\n"
+    paths = "(sys.executable, '/tmp/prove.py', sys.prefix + '/lib/python3.11/site-packages/x.pth')"
+    tries = "try:\n  open(path, 'a')\n except PermissionError:\n  continue\n sys.exit('could write ' + path)"
+    code = f"import sys\nfor path in {paths}:\n {tries.replace(chr(10), chr(10) + ' ')}\n".encode()
     wheel = make_wheel(tmp_path, "writes", {"writes.py": code})
     found = checks(DockerProver(farm.host).prove(farm.proof(wheel, ("writes",))))
-    assert "Permission denied" in found["imports writes"].detail
+    assert found["imports writes"].ok, found["imports writes"].detail
 
 
 def test_an_import_that_hangs_ends_with_the_proof(farm, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from cibuildwheel.options import CommandLineArguments, Options
@@ -17,6 +17,9 @@ from farm.model.image import Image, ImageSpec
 from farm.model.job import Job, Recipe, make_job_id
 from farm.model.package import Digest, IndexFile, make_pin
 from farm.model.target import parse_target
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 AWKWARD = "a 'quoted' \"value\"; $HOME `id` {package} \\ é \x7f"
 
@@ -45,7 +48,9 @@ def read_by_cibuildwheel(tmp_path: Path, asked: BuildRequest):
     """The options that cibuildwheel itself reads from our file, with a package that tries to set its own."""
     package = tmp_path / "package"
     package.mkdir()
-    (package / "pyproject.toml").write_text('[tool.cibuildwheel]\nbefore-all = "evil"\ntest-command = "evil"\nenvironment = {A = "evil"}\n')
+    (package / "pyproject.toml").write_text(
+        '[tool.cibuildwheel]\nbefore-all = "evil"\ntest-command = "evil"\nenvironment = {A = "evil"}\n'
+    )
     path = tmp_path / "cibuildwheel.toml"
     path.write_text(cibuildwheel.config(host(tmp_path), asked), encoding="utf-8")
     arguments = CommandLineArguments.defaults()
@@ -61,10 +66,13 @@ def test_the_container_is_bare_whatever_the_package_says(tmp_path):
     engine = options.container_engine
     assert engine.name == "docker"
     assert engine.disable_host_mount
-    for argument in ("--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges", f"--memory={1 << 30}", f"--memory-swap={1 << 30}",
-                     "--pids-limit=99", "--cpus=1.5", "--label=farm.attempt=attempt-1", "--label=farm.run=run-1", "--label=farm.store=store-1"):  # fmt: skip
+    limits = (f"--memory={1 << 30}", f"--memory-swap={1 << 30}", "--pids-limit=99", "--cpus=1.5")
+    labels = ("--label=farm.attempt=attempt-1", "--label=farm.run=run-1", "--label=farm.store=store-1")
+    for argument in ("--network=none", "--cap-drop=ALL", "--security-opt=no-new-privileges", *limits, *labels):
         assert argument in engine.create_args
-    assert not any("volume" in argument or "mount" in argument or argument == "privileged" for argument in engine.create_args)
+    assert not any(
+        "volume" in argument or "mount" in argument or argument == "privileged" for argument in engine.create_args
+    )
     assert options.manylinux_images["x86_64"] == "farm/image:tag"
     assert (options.before_all, options.before_build, options.test_command, options.audit_command) == ("", "", "", [])
     assert "--plat auto" in options.repair_command
@@ -92,11 +100,21 @@ def test_a_recipe_has_the_last_word_on_the_environment(tmp_path):
 
 def test_jobs_follow_the_cpus(tmp_path):
     asked = request(tmp_path)
-    assert build_environment(replace(asked, limits=replace(asked.limits, cpus=4.0)))["CMAKE_BUILD_PARALLEL_LEVEL"] == "4"
+    assert (
+        build_environment(replace(asked, limits=replace(asked.limits, cpus=4.0)))["CMAKE_BUILD_PARALLEL_LEVEL"] == "4"
+    )
     assert "MAX_JOBS" not in build_environment(replace(asked, limits=replace(asked.limits, cpus=0.0)))
 
 
-@pytest.mark.parametrize("target", ["cp39-manylinux_2_17_x86_64", "cp314t-manylinux_2_28_aarch64", "cp312-musllinux_1_2_x86_64", "pp311-manylinux_2_28_x86_64"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "cp39-manylinux_2_17_x86_64",
+        "cp314t-manylinux_2_28_aarch64",
+        "cp312-musllinux_1_2_x86_64",
+        "pp311-manylinux_2_28_x86_64",
+    ],
+)
 def test_cibuildwheel_knows_our_names_and_our_paths(target):
     paths = {entry["identifier"]: entry["path_str"] for entry in resources.read_python_configs("linux")}
     where = parse_target(target)
@@ -110,8 +128,20 @@ def completed(code: int, stdout: str = "", **kind: bool) -> process.Completed:
 @pytest.mark.parametrize(
     ("ended", "step", "memory", "cause", "summary"),
     [
-        (completed(1, "x.c:1:10: fatal error: nope.h: No such file or directory\ncompilation terminated.\n"), 3, False, "build-failed", "nope.h"),
-        (completed(1, "ValueError: Cannot repair wheel, because x is needed\n"), 4, False, "repair-failed", "Cannot repair wheel"),
+        (
+            completed(1, "x.c:1:10: fatal error: nope.h: No such file or directory\ncompilation terminated.\n"),
+            3,
+            False,
+            "build-failed",
+            "nope.h",
+        ),
+        (
+            completed(1, "ValueError: Cannot repair wheel, because x is needed\n"),
+            4,
+            False,
+            "repair-failed",
+            "Cannot repair wheel",
+        ),
         (completed(1), 3, True, "out-of-memory", "building needed more memory"),
         (completed(10), 3, False, "no-wheel", "without making a wheel"),
         (completed(8), 4, False, "no-wheel", "auditwheel left no wheel"),
@@ -126,6 +156,9 @@ def test_an_ending_is_told_apart(ended, step, memory, cause, summary):
 
 
 def test_the_telling_line_names_the_error():
-    assert telling_line(("x.c: error: boom", "note", "ERROR Backend subprocess exited when trying to invoke build_wheel")) == "x.c: error: boom"
+    assert (
+        telling_line(("x.c: error: boom", "note", "ERROR Backend subprocess exited when trying to invoke build_wheel"))
+        == "x.c: error: boom"
+    )
     assert telling_line(("only this", "")) == "only this"
     assert telling_line(()) == ""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,7 +14,11 @@ from farm.adapters.web import Retry, Web
 from farm.errors import StoreError, UpstreamError
 from farm.model.build import IntegrityError
 from farm.model.package import Digest, IndexFile, Version
-from tests.fakes.index_server import IndexServer
+from tests.fakes.index_server import Failure, IndexServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 DATA = bytes(range(256)) * 20_000
 NAME = "demo-1.0.tar.gz"
@@ -66,7 +69,9 @@ def test_checked_again_on_every_use(web: Web, file: IndexFile, tmp_path: Path) -
     assert downloads.fetch(file).read_bytes() == DATA
 
 
-def test_other_bytes_than_promised_are_refused_and_removed(web: Web, file: IndexFile, index: IndexServer, tmp_path: Path) -> None:
+def test_other_bytes_than_promised_are_refused_and_removed(
+    web: Web, file: IndexFile, index: IndexServer, tmp_path: Path
+) -> None:
     index.fail("/files/", "wrong-hash")
     with pytest.raises(IntegrityError) as caught:
         Downloads(web, tmp_path).fetch(file)
@@ -75,7 +80,9 @@ def test_other_bytes_than_promised_are_refused_and_removed(web: Web, file: Index
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-def test_a_broken_connection_goes_on_where_it_stopped(web: Web, file: IndexFile, index: IndexServer, tmp_path: Path) -> None:
+def test_a_broken_connection_goes_on_where_it_stopped(
+    web: Web, file: IndexFile, index: IndexServer, tmp_path: Path
+) -> None:
     index.fail("/files/", "truncated", times=1)
     assert Downloads(web, tmp_path).fetch(file).read_bytes() == DATA
     first, second = index.headers
@@ -94,10 +101,14 @@ def test_without_ranges_it_starts_anew(file: IndexFile, tmp_path: Path) -> None:
         web.close()
 
 
-@pytest.mark.parametrize(("how", "found"), [("500", "answered 500"), ("404", "the index lists this file"), ("reset", "disconnected")])
-def test_what_cannot_be_had(how: str, found: str, web: Web, file: IndexFile, index: IndexServer, tmp_path: Path) -> None:
-    index.fail("/files/", how)  # type: ignore[arg-type]
-    with pytest.raises(UpstreamError, match=found):
+@pytest.mark.parametrize(
+    "failure", [("500", "answered 500"), ("404", "the index lists this file"), ("reset", "disconnected")]
+)
+def test_what_cannot_be_had(
+    failure: tuple[Failure, str], web: Web, file: IndexFile, index: IndexServer, tmp_path: Path
+) -> None:
+    index.fail("/files/", failure[0])
+    with pytest.raises(UpstreamError, match=failure[1]):
         Downloads(web, tmp_path).fetch(file)
     assert leftovers(tmp_path) == []
 
@@ -118,7 +129,9 @@ def test_without_a_hash_the_first_download_is_trusted_and_then_held_to(
 
 
 @pytest.mark.parametrize("name", ["../../evil.tar.gz", ".hidden", "a/b.tar.gz", ".."])
-def test_a_name_that_is_a_path_is_refused(name: str, web: Web, file: IndexFile, index: IndexServer, tmp_path: Path) -> None:
+def test_a_name_that_is_a_path_is_refused(
+    name: str, web: Web, file: IndexFile, index: IndexServer, tmp_path: Path
+) -> None:
     with pytest.raises(IntegrityError, match="plain file name"):
         Downloads(web, tmp_path).fetch(replace(file, filename=name))
     assert index.requests == []
@@ -137,5 +150,5 @@ def test_files_of_this_disk(web: Web, file: IndexFile, tmp_path: Path) -> None:
 
 def test_a_store_that_cannot_be_written_is_said(web: Web, file: IndexFile, tmp_path: Path) -> None:
     (tmp_path / "files").write_text("a file where the folder should be")
-    with pytest.raises(StoreError, match="cannot keep demo-1.0.tar.gz"):
+    with pytest.raises(StoreError, match=r"cannot keep demo-1\.0\.tar\.gz"):
         Downloads(web, tmp_path).fetch(file)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import time
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from packaging.utils import canonicalize_name
@@ -15,6 +14,9 @@ from packaging.version import Version
 from farm.adapters.index_page import BadPage, parse_page
 from farm.adapters.page_cache import PageCache
 from farm.model.package import IndexFile, Project
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NAME = canonicalize_name("demo-pkg")
 URL = "https://me:secret@index.example/simple/demo-pkg/"
@@ -208,7 +210,12 @@ def test_a_cached_page_is_the_same_page(tmp_path: Path) -> None:
     project = Project(
         name=NAME,
         files=read(
-            {"filename": "demo_pkg-1-py3-none-any.whl", "url": "x.whl", "hashes": {"sha256": A}, "core-metadata": {"sha256": B}},
+            {
+                "filename": "demo_pkg-1-py3-none-any.whl",
+                "url": "x.whl",
+                "hashes": {"sha256": A},
+                "core-metadata": {"sha256": B},
+            },
             {"filename": "demo_pkg-1.tar.gz", "url": "x.gz", "yanked": True, "upload-time": "2024-01-01T00:00:00Z"},
             {"filename": "odd", "url": "x"},
         ),

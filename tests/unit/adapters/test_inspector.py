@@ -8,6 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from farm.adapters.inspector import WheelInspector
@@ -47,17 +48,32 @@ def test_modules_are_what_can_be_imported(tmp_path):
     [
         ({"replaced": {"x.py": b"other bytes"}}, "'x.py' does not have the hash"),
         ({"replaced": {"y.py": b""}}, "'y.py' is not in its RECORD"),
-        ({"replaced": {"x-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: y\nVersion: 1.0\n"}}, "METADATA is of y 1.0"),
-        ({"replaced": {"x-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: x\nVersion: 2.0\n"}}, "METADATA is of x 2.0"),
-        ({"replaced": {"x-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nTag: cp39-none-any\n"}}, "tags in its WHEEL file (cp39-none-any)"),
-        ({"replaced": {"x-1.0.dist-info/RECORD": b"x.py,md5=abc,3\ngone.py,,\n"}}, "'gone.py' is in its RECORD and not in the wheel"),
+        (
+            {"replaced": {"x-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: y\nVersion: 1.0\n"}},
+            "METADATA is of y 1.0",
+        ),
+        (
+            {"replaced": {"x-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: x\nVersion: 2.0\n"}},
+            "METADATA is of x 2.0",
+        ),
+        (
+            {"replaced": {"x-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nTag: cp39-none-any\n"}},
+            "tags in its WHEEL file (cp39-none-any)",
+        ),
+        (
+            {"replaced": {"x-1.0.dist-info/RECORD": b"x.py,md5=abc,3\ngone.py,,\n"}},
+            "'gone.py' is in its RECORD and not in the wheel",
+        ),
         ({"replaced": {"x-1.0.dist-info/RECORD": b""}}, "has no x-1.0.dist-info/RECORD"),
         ({"replaced": {"../evil.py": b""}}, "'../evil.py' leaves it"),
         ({"replaced": {"/evil.py": b""}}, "'/evil.py' leaves it"),
         ({"dist_info": "y-1.0.dist-info"}, "y-1.0.dist-info is not of x 1.0"),
         ({"replaced": {"z-1.0.dist-info/METADATA": b""}}, "one .dist-info folder, it has 2"),
         ({"members": {"x.py": b"", "lib.so": elf()}}, "lies about its tag"),
-        ({"members": {"x.so": elf(183)}, "tag": NATIVE}, "x.so is for aarch64, the file name says manylinux_2_17_x86_64"),
+        (
+            {"members": {"x.so": elf(183)}, "tag": NATIVE},
+            "x.so is for aarch64, the file name says manylinux_2_17_x86_64",
+        ),
         ({"members": {"x.so": elf(3, 1)}, "tag": NATIVE}, "x.so is for i686"),
     ],
 )
@@ -97,8 +113,6 @@ def test_a_name_that_is_no_wheels_is_a_fault(tmp_path):
 @pytest.fixture(scope="session")
 def real_extension() -> bytes:
     """A real extension module of the running Python's own packages (msgspec ships one)."""
-    import msgspec
-
     found = next(Path(msgspec.__file__).parent.glob("_core*.so"), None)
     if found is None or not sys.platform.startswith("linux"):
         pytest.skip("no extension module of Linux at hand")
@@ -123,7 +137,9 @@ def test_a_tag_below_what_the_binaries_need_is_told(tmp_path, real_extension):
     assert needs_new != real_extension
     members = {"x.cpython-311-x86_64-linux-gnu.so": needs_new}
     facts = inspect(make_wheel(tmp_path, "x", members, tag="cp311-cp311-manylinux_2_17_x86_64"))
-    assert facts.faults == ("its tag says manylinux_2_17_x86_64; the lowest policy that its binaries keep to is linux_x86_64",)
+    assert facts.faults == (
+        "its tag says manylinux_2_17_x86_64; the lowest policy that its binaries keep to is linux_x86_64",
+    )
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="binaries of x86_64 are read")

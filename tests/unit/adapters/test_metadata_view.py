@@ -6,10 +6,8 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Iterator
 from http.client import HTTPConnection
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 import pytest
@@ -25,6 +23,10 @@ from farm.model.target import parse_target
 from tests.fakes.index_server import IndexServer
 from tests.fakes.resolving import Resolving
 from tests.projects.make import Made
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 LINUX = parse_target("cp311-manylinux_2_36_x86_64")
 
@@ -181,11 +183,15 @@ def test_a_wheel_that_is_none_has_no_metadata(world: Resolving, index: IndexServ
     assert project is not None
     (file,) = project.files
     assert WheelMetadata(web, tmp_path).read(file) is None
-    gone = IndexFile(filename=file.filename, url=file.url.replace("demo-1.0", "demo-2.0"), version=file.version, sha256=None)
+    gone = IndexFile(
+        filename=file.filename, url=file.url.replace("demo-1.0", "demo-2.0"), version=file.version, sha256=None
+    )
     assert WheelMetadata(web, tmp_path).read(gone) is None
 
 
-def test_metadata_that_is_not_what_the_page_promised_is_refused(world: Resolving, index: IndexServer, tmp_path: Path) -> None:
+def test_metadata_that_is_not_what_the_page_promised_is_refused(
+    world: Resolving, index: IndexServer, tmp_path: Path
+) -> None:
     made = Made(name="demo", version="1.0")
     index.add(made.wheel(), metadata=made.metadata, core_metadata={"sha256": "0" * 64})
     web, upstream = world.upstream()

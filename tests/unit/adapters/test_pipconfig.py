@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from farm.adapters.pipconfig import IndexSettings, Machine, default_index, read_settings, with_indexes
 from farm.adapters.process import Command, run
 from farm.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def machine(tmp_path: Path, env: dict[str, str] | None = None, system: str = "") -> Machine:
@@ -73,7 +76,9 @@ def test_a_commands_section_is_stronger_than_a_later_files_global_one(tmp_path: 
 
 
 def test_several_extra_indexes_on_several_lines(tmp_path: Path) -> None:
-    system = "[global]\nindex-url = https://i.example\nextra-index-url =\n    https://a.example\n    https://b.example\n"
+    system = (
+        "[global]\nindex-url = https://i.example\nextra-index-url =\n    https://a.example\n    https://b.example\n"
+    )
     assert read_settings(machine(tmp_path, {}, system)).extra_urls == ("https://a.example", "https://b.example")
 
 
@@ -102,7 +107,10 @@ def test_percent_signs_are_not_interpolated(tmp_path: Path) -> None:
     [
         ({"PIP_NO_INDEX": "1"}, "no-index"),
         ({"PIP_INDEX_URL": "/a/folder"}, "expected an http or https URL"),
-        ({"PIP_INDEX_URL": "https://i.example", "PIP_TIMEOUT": "soon"}, "expected seconds as pip's timeout, found 'soon'"),
+        (
+            {"PIP_INDEX_URL": "https://i.example", "PIP_TIMEOUT": "soon"},
+            "expected seconds as pip's timeout, found 'soon'",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_said(tmp_path: Path, env: dict[str, str], message: str) -> None:
@@ -111,7 +119,7 @@ def test_what_cannot_be_used_is_said(tmp_path: Path, env: dict[str, str], messag
 
 
 def test_a_malformed_file_is_named_without_its_secrets(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="pip.conf") as caught:
+    with pytest.raises(UsageError, match=r"pip\.conf") as caught:
         read_settings(machine(tmp_path, {}, "index-url = https://me:secret@host/simple\n"))
     assert "secret" not in caught.value.reason
 

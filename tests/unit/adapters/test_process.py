@@ -62,7 +62,11 @@ def test_timing_out_ends_grandchildren_too(tmp_path: Path) -> None:
 
 
 def test_a_child_that_ignores_the_request_to_end_is_killed() -> None:
-    done = run(python("import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)", timeout=0.7, grace=0.2))
+    done = run(
+        python(
+            "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)", timeout=0.7, grace=0.2
+        )
+    )
     assert done.timed_out
     assert done.returncode == -signal.SIGKILL
 

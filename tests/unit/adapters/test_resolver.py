@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from farm.adapters.uv_compile import uv_platform
 from farm.errors import UpstreamError
 from farm.model.gap import Resolution, Unresolved
-from farm.model.package import IndexFile, Pin
 from farm.model.target import Target, parse_target
 from tests.fakes.index_server import IndexServer
 from tests.fakes.resolving import Resolving, demand
 from tests.projects.make import Made
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from farm.model.package import IndexFile, Pin
 
 LINUX = parse_target("cp311-manylinux_2_36_x86_64")
 WINDOWS = parse_target("cp312-win_amd64")
@@ -47,7 +51,7 @@ def explanation(found: Resolution | Unresolved) -> str:
     return found.explanation
 
 
-def static(index: IndexServer, name: str, *versions: str, requires: tuple[str, ...] = (), **page: object) -> None:
+def static(index: IndexServer, name: str, *versions: str, requires: tuple[str, ...] = (), **page: Any) -> None:
     for version in versions:
         index.add(Made(name=name, version=version, requires=requires).sdist(), **page)
 
@@ -94,7 +98,9 @@ def test_markers_are_the_targets(world: Resolving, index: IndexServer) -> None:
         ("cp313-macosx_14_0_arm64", ["on-mac==1", "top==1"]),
     ],
 )
-def test_targets_that_uv_cannot_name_get_their_own_markers(target: str, expected: list[str], world: Resolving, index: IndexServer) -> None:
+def test_targets_that_uv_cannot_name_get_their_own_markers(
+    target: str, expected: list[str], world: Resolving, index: IndexServer
+) -> None:
     static(
         index,
         "top",
@@ -161,10 +167,21 @@ def test_no_code_of_a_package_runs(world: Resolving, index: IndexServer, tmp_pat
     backend = f"open({str(told)!r}, 'w').write('x')\n"
     pyproject = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
     index.add(Made(name="legacy", version="1", metadata_version="1.0", files={"setup.py": code}).sdist())
-    index.add(Made(name="modern", version="1", metadata_version="2.1", files={"pyproject.toml": pyproject, "backend.py": backend}).sdist())
+    index.add(
+        Made(
+            name="modern",
+            version="1",
+            metadata_version="2.1",
+            files={"pyproject.toml": pyproject, "backend.py": backend},
+        ).sdist()
+    )
     index.add(Made(name="lies", version="1", dynamic=("Requires-Dist",), files={"setup.py": code}).sdist())
     url = f"{index.url.removesuffix('/simple')}/files/legacy/legacy-1.tar.gz"
-    assert pins(world.resolver().resolve(demand("modern", "lies", f"legacy @ {url}"), LINUX)) == ["legacy==1", "lies==1", "modern==1"]
+    assert pins(world.resolver().resolve(demand("modern", "lies", f"legacy @ {url}"), LINUX)) == [
+        "legacy==1",
+        "lies==1",
+        "modern==1",
+    ]
     assert not told.exists()
 
 
@@ -181,7 +198,9 @@ def test_a_guess_is_confirmed_once_and_remembered(world: Resolving, index: Index
 
     assert pins(world.resolver(prepare=prepare).resolve(demand("guess"), LINUX)) == ["guess==1", "second==1"]
     assert asked == [("guess==1", "guess-1.tar.gz", LINUX.name)]
-    again = world.resolver(prepare=prepare, refresh=True).resolve(demand("guess"), parse_target("cp311-manylinux_2_28_x86_64"))
+    again = world.resolver(prepare=prepare, refresh=True).resolve(
+        demand("guess"), parse_target("cp311-manylinux_2_28_x86_64")
+    )
     assert pins(again) == ["guess==1", "second==1"]
     assert len(asked) == 1
     # Another Python may compute other dependencies.
@@ -202,7 +221,11 @@ def test_a_guess_that_nobody_can_confirm_is_noted(world: Resolving, index: Index
 def test_candidates_that_are_not_settled_on_are_never_prepared(world: Resolving, index: IndexServer) -> None:
     for version in ("1", "2", "3"):
         needs = "leaf<1\n" if version == "3" else "leaf\n"
-        index.add(Made(name="guess", version=version, metadata_version="1.0", files={"g.egg-info/requires.txt": needs}).sdist())
+        index.add(
+            Made(
+                name="guess", version=version, metadata_version="1.0", files={"g.egg-info/requires.txt": needs}
+            ).sdist()
+        )
     static(index, "leaf", "1")
     asked: list[str] = []
 
@@ -228,7 +251,9 @@ def test_dependencies_that_never_settle_are_given_up(world: Resolving, index: In
 def test_an_unknown_project(world: Resolving, index: IndexServer) -> None:
     static(index, "known", "1")
     found = world.resolver().resolve(demand("known", "nothing-like-it>=2"), LINUX)
-    assert explanation(found).splitlines()[0] == "requirements.txt:2: nothing-like-it: no index has a project of this name"
+    assert (
+        explanation(found).splitlines()[0] == "requirements.txt:2: nothing-like-it: no index has a project of this name"
+    )
 
 
 def test_an_unknown_dependency(world: Resolving, index: IndexServer) -> None:
@@ -250,7 +275,9 @@ def test_an_unknown_dependency(world: Resolving, index: IndexServer) -> None:
 def test_a_version_that_does_not_exist(requirement: str, near: str, world: Resolving, index: IndexServer) -> None:
     static(index, "demo", *(f"1.{minor}" for minor in range(10)), "2.0a1")
     found = world.resolver().resolve(demand(requirement), LINUX)
-    assert explanation(found).splitlines()[0] == f"requirements.txt:1: {requirement}: no such version; available: {near}"
+    assert (
+        explanation(found).splitlines()[0] == f"requirements.txt:1: {requirement}: no such version; available: {near}"
+    )
 
 
 def test_a_conflict_in_the_resolvers_own_words(world: Resolving, index: IndexServer) -> None:
@@ -261,6 +288,18 @@ def test_a_conflict_in_the_resolvers_own_words(world: Resolving, index: IndexSer
     assert "no solution for requirements.txt:" in text
     assert "b depend on c>=2" in text
     assert "a depend on c<2" in text
+    assert text.splitlines()[-2:] == ["requirements.txt:1: a", "requirements.txt:2: b"]
+
+
+def test_a_long_reasoning_is_shortened(world: Resolving, index: IndexServer) -> None:
+    for minor in range(40):
+        static(index, "top", f"1.{minor}", requires=(f"leaf==0.{minor}",))
+        static(index, "leaf", f"0.{minor}")
+    static(index, "leaf", "1.0")
+    lines = explanation(world.resolver().resolve(demand("top", "leaf>=1"), LINUX)).splitlines()
+    assert len(lines) < 30
+    assert any("lines left out" in line for line in lines)
+    assert lines[-2:] == ["requirements.txt:1: top", "requirements.txt:2: leaf>=1"]
 
 
 def test_a_python_that_is_too_old(world: Resolving, index: IndexServer) -> None:
@@ -290,9 +329,14 @@ def test_pre_releases_are_taken_when_asked_for(world: Resolving, index: IndexSer
     everything = frozenset({":all:"})
     assert pins(world.resolver().resolve(demand("demo", all_releases=everything), LINUX)) == ["demo==2a1"]
     assert pins(world.resolver().resolve(demand("demo", all_releases=frozenset({"demo"})), LINUX)) == ["demo==2a1"]
-    assert pins(world.resolver().resolve(demand("demo", pre=True, only_final=frozenset({"demo"})), LINUX)) == ["demo==1"]
+    assert pins(world.resolver().resolve(demand("demo", pre=True, only_final=frozenset({"demo"})), LINUX)) == [
+        "demo==1"
+    ]
     found = world.resolver().resolve(demand("demo>1", only_final=everything), LINUX)
-    assert explanation(found).splitlines()[0] == "requirements.txt:1: demo>1 has only pre-releases (2a1); add --pre to take one"
+    assert (
+        explanation(found).splitlines()[0]
+        == "requirements.txt:1: demo>1 has only pre-releases (2a1); add --pre to take one"
+    )
 
 
 def test_only_binary_and_no_binary(world: Resolving, index: IndexServer) -> None:
@@ -384,4 +428,4 @@ def test_nothing_is_left_behind(world: Resolving, index: IndexServer, tmp_path: 
     static(index, "top", "1")
     world.resolver().resolve(demand("top"), LINUX)
     world.resolver().resolve(demand("top==9"), LINUX)
-    assert [path.name for path in (tmp_path / "resolver").iterdir()] == ["resolutions"]
+    assert sorted(path.name for path in (tmp_path / "resolver").iterdir()) == ["interpreters", "resolutions"]

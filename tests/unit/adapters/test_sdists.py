@@ -7,7 +7,7 @@ import io
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +16,9 @@ from farm.model.build import BadSdist
 from farm.model.job import SdistFacts
 from farm.model.package import Digest, IndexFile, Pin, make_pin
 from tests.projects.make import Made, tar_gz, zipped
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PIN = make_pin("demo", "1.0")
 Facts = Callable[..., SdistFacts]
@@ -80,7 +83,9 @@ def test_a_broken_pyproject_is_left_to_the_build(text: str, facts: Facts) -> Non
 
 
 def test_static_pkg_info_is_exact(facts: Facts) -> None:
-    made = Made(name="demo", version="1.0", requires=("a>=1", "b ; extra == 'x'"), extras=("x",), requires_python=">=3.9")
+    made = Made(
+        name="demo", version="1.0", requires=("a>=1", "b ; extra == 'x'"), extras=("x",), requires_python=">=3.9"
+    )
     found = facts({}, made)
     assert not found.provisional
     assert found.metadata is not None
@@ -93,7 +98,9 @@ def test_dynamic_is_compared_without_case(dynamic: str, facts: Facts) -> None:
 
 
 def test_other_dynamic_fields_do_not_matter(facts: Facts) -> None:
-    assert not facts({}, Made(name="demo", version="1.0", requires=("a",), dynamic=("license-file", "Version"))).provisional
+    assert not facts(
+        {}, Made(name="demo", version="1.0", requires=("a",), dynamic=("license-file", "Version"))
+    ).provisional
 
 
 def test_pkg_info_with_windows_line_ends(facts: Facts) -> None:
@@ -166,46 +173,93 @@ HATCH = toml('"hatchling"', "hatchling.build")
         pytest.param({"setup.py": EXTENSION, "demo.c": ""}, True, False, id="setup.py with an extension"),
         pytest.param({"demo/__init__.py": ""}, False, False, id="nothing but Python"),
         pytest.param({"tests/case.c": "", "docs/x.cpp": ""}, False, False, id="sources in tests and docs only"),
-        pytest.param({"tests/case.c": "", "setup.py": EXTENSION}, False, False, id="an extension, sources in tests only"),
-        pytest.param({"demo/speedup.c": ""}, False, False, id="a source that nothing declares"),
-        pytest.param({"setup.py": "# Extension(...)\nfrom setuptools import setup\nsetup()", "a.c": ""}, False, False, id="comment"),
-        pytest.param({"setup.py": "setup(ext_modules=cythonize('a.pyx'))", "a.pyx": ""}, True, False, id="Cython"),
-        pytest.param({"setup.py": "setup(cffi_modules=['build_x.py:ffi'])"}, True, False, id="cffi makes its own sources"),
         pytest.param(
-            {"setup.py": "setup(rust_extensions=[RustExtension('x')])", "Cargo.toml": "", "src/lib.rs": ""}, True, True, id="setuptools-rust"
+            {"tests/case.c": "", "setup.py": EXTENSION}, False, False, id="an extension, sources in tests only"
+        ),
+        pytest.param({"demo/speedup.c": ""}, False, False, id="a source that nothing declares"),
+        pytest.param(
+            {"setup.py": "# Extension(...)\nfrom setuptools import setup\nsetup()", "a.c": ""},
+            False,
+            False,
+            id="comment",
+        ),
+        pytest.param({"setup.py": "setup(ext_modules=cythonize('a.pyx'))", "a.pyx": ""}, True, False, id="Cython"),
+        pytest.param(
+            {"setup.py": "setup(cffi_modules=['build_x.py:ffi'])"}, True, False, id="cffi makes its own sources"
+        ),
+        pytest.param(
+            {"setup.py": "setup(rust_extensions=[RustExtension('x')])", "Cargo.toml": "", "x.rs": ""},
+            True,
+            True,
+            id="setuptools-rust",
         ),
         pytest.param({"pyproject.toml": MATURIN, "Cargo.toml": "", "src/lib.rs": ""}, True, True, id="maturin"),
-        pytest.param({"pyproject.toml": MATURIN + '[tool.maturin]\nbindings = "bin"\n'}, True, True, id="maturin program"),
-        pytest.param({"pyproject.toml": MESON, "meson.build": "project('demo', 'c', version: '1')"}, True, False, id="meson with C"),
-        pytest.param({"pyproject.toml": MESON, "meson.build": "project('demo', version: '1')"}, False, False, id="meson, pure"),
         pytest.param(
-            {"pyproject.toml": MESON, "meson.build": "project('demo', 'rust')", "Cargo.toml": "", "a.rs": ""}, True, True, id="meson, Rust"
+            {"pyproject.toml": MATURIN + '[tool.maturin]\nbindings = "bin"\n'}, True, True, id="maturin program"
         ),
-        pytest.param({"pyproject.toml": toml('"scikit-build-core"', "scikit_build_core.build")}, True, False, id="CMake"),
         pytest.param(
-            {"pyproject.toml": toml('"scikit-build-core"', "scikit_build_core.build", "[tool.scikit-build]\nwheel.cmake = false\n")},
+            {"pyproject.toml": MESON, "meson.build": "project('demo', 'c', version: '1')"},
+            True,
+            False,
+            id="meson with C",
+        ),
+        pytest.param(
+            {"pyproject.toml": MESON, "meson.build": "project('demo', version: '1')"}, False, False, id="meson, pure"
+        ),
+        pytest.param(
+            {"pyproject.toml": MESON, "meson.build": "project('demo', 'rust')", "Cargo.toml": "", "a.rs": ""},
+            True,
+            True,
+            id="meson, Rust",
+        ),
+        pytest.param(
+            {"pyproject.toml": toml('"scikit-build-core"', "scikit_build_core.build")}, True, False, id="CMake"
+        ),
+        pytest.param(
+            {
+                "pyproject.toml": toml(
+                    '"scikit-build-core"', "scikit_build_core.build", "[tool.scikit-build]\nwheel.cmake = false\n"
+                )
+            },
             False,
             False,
             id="scikit-build-core without CMake",
         ),
         pytest.param({"pyproject.toml": HATCH, "demo/x.c": ""}, False, False, id="hatchling without a hook"),
         pytest.param(
-            {"pyproject.toml": HATCH + "[tool.hatch.build.targets.wheel.hooks.custom]\n", "demo/x.c": ""}, True, False, id="hatchling hook"
+            {"pyproject.toml": HATCH + "[tool.hatch.build.targets.wheel.hooks.custom]\n", "demo/x.c": ""},
+            True,
+            False,
+            id="hatchling hook",
         ),
         pytest.param({"pyproject.toml": toml('"flit_core"', "flit_core.buildapi"), "x.c": ""}, False, False, id="flit"),
         pytest.param(
-            {"pyproject.toml": toml('"setuptools"', "setuptools.build_meta", '[[tool.setuptools.ext-modules]]\nname="x"\n'), "x.c": ""},
+            {
+                "pyproject.toml": toml(
+                    '"setuptools"', "setuptools.build_meta", '[[tool.setuptools.ext-modules]]\nname="x"\n'
+                ),
+                "x.c": "",
+            },
             True,
             False,
             id="extension in pyproject",
         ),
         pytest.param(
-            {"pyproject.toml": toml('"setuptools", "Cython"', "setuptools.build_meta"), "setup.py": "import setupinfo", "x.pyx": ""},
+            {
+                "pyproject.toml": toml('"setuptools", "Cython"', "setuptools.build_meta"),
+                "setup.py": "import setupinfo",
+                "x.pyx": "",
+            },
             True,
             False,
             id="declared beside setup.py",
         ),
-        pytest.param({"vendor/Cargo.toml": "", "setup.py": EXTENSION, "a.c": ""}, True, False, id="a Cargo.toml that nothing uses"),
+        pytest.param(
+            {"vendor/Cargo.toml": "", "setup.py": EXTENSION, "a.c": ""},
+            True,
+            False,
+            id="a Cargo.toml that nothing uses",
+        ),
     ],
 )
 def test_who_needs_a_compiler(files: dict[str, str], native: bool, rust: bool, facts: Facts) -> None:

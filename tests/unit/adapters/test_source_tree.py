@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import tomllib
 import zipfile
 
 import pytest
@@ -83,7 +84,10 @@ def test_nothing_is_written_through_a_link(tmp_path):
 
 def test_a_device_is_refused(tmp_path):
     with pytest.raises(BadSdist, match="neither a file"):
-        unpack(write_tar(tmp_path / "p-1.tar.gz", {"p-1/a": b""}, (link("p-1/pipe", "", tarfile.FIFOTYPE),)), tmp_path / "out")
+        unpack(
+            write_tar(tmp_path / "p-1.tar.gz", {"p-1/a": b""}, (link("p-1/pipe", "", tarfile.FIFOTYPE),)),
+            tmp_path / "out",
+        )
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive at all", b"\x1f\x8b\x08\x00garbage"])
@@ -112,8 +116,6 @@ def test_the_same_project_makes_the_same_sdist(tmp_path):
 
 
 def requires_of(path):
-    import tomllib
-
     return tomllib.loads(path.read_text())["build-system"]["requires"]
 
 
@@ -123,7 +125,10 @@ def requires_of(path):
         ("", ["setuptools >= 40.8.0"]),
         ("[tool.x]\nrequires = ['no']\n", ["setuptools >= 40.8.0"]),
         ('[build-system]\nrequires = ["a", "b[x]>=1"]\nbuild-backend = "m"\n[tool.x]\ny = ["]"]\n', ["a", "b[x]>=1"]),
-        ("[build-system]\nbuild-backend = 'm'\nrequires = [\n  'a',  # why ] this\n  'b; python_version>\"3\"',\n]\n", ["a", 'b; python_version>"3"']),
+        (
+            "[build-system]\nbuild-backend = 'm'\nrequires = [\n  'a',  # why ] this\n  'b; python_version>\"3\"',\n]\n",
+            ["a", 'b; python_version>"3"'],
+        ),
         ("[tool.x]\nrequires = ['no']\n[build-system]\nrequires = []\n", []),
     ],
 )
@@ -140,7 +145,9 @@ def test_without_a_recipe_the_file_is_left_alone(tmp_path):
     assert not (tmp_path / "pyproject.toml").exists()
 
 
-@pytest.mark.parametrize("text", ["build-system = {requires = ['a']}\n", "not toml", "[tool.requires]\n[build-system]\n'requires' = ['a']\n"])
+@pytest.mark.parametrize(
+    "text", ["build-system = {requires = ['a']}\n", "not toml", "[tool.requires]\n[build-system]\n'requires' = ['a']\n"]
+)
 def test_a_file_that_cannot_be_edited_with_certainty_is_left_alone(tmp_path, text):
     path = tmp_path / "pyproject.toml"
     path.write_text(text)

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from packaging.utils import NormalizedName, canonicalize_name
@@ -19,6 +19,9 @@ from farm.adapters.web import Retry, Web
 from farm.errors import UpstreamError
 from tests.fakes.index_server import IndexServer
 from tests.projects.make import Made
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 QUICK = Retry(tries=3, pause=0.01, total=5.0)
 DEMO = canonicalize_name("demo")
@@ -114,7 +117,10 @@ def test_what_stays_is_unknown_never_missing(how: str, found: str, tries: int, i
 
 
 def test_json_that_breaks_off_is_unknown(index: IndexServer, make: Make) -> None:
-    index.raw_pages["demo"] = ("application/vnd.pypi.simple.v1+json", b'{"meta": {"api-version": "1.0"}, "files": [{"file')
+    index.raw_pages["demo"] = (
+        "application/vnd.pypi.simple.v1+json",
+        b'{"meta": {"api-version": "1.0"}, "files": [{"file',
+    )
     with pytest.raises(UpstreamError, match="JSON that breaks off"):
         make(index.url).project(DEMO)
 
@@ -139,7 +145,11 @@ def test_files_of_two_indexes_are_merged_and_the_first_wins(index: IndexServer, 
         other.add(Made(name="demo", version="2.0").sdist())
         project = make(index.url, other.url).project(DEMO)
     assert project is not None
-    assert [file.filename for file in project.files] == ["demo-1.0.tar.gz", "demo-1.0-py3-none-any.whl", "demo-2.0.tar.gz"]
+    assert [file.filename for file in project.files] == [
+        "demo-1.0.tar.gz",
+        "demo-1.0-py3-none-any.whl",
+        "demo-2.0.tar.gz",
+    ]
     assert project.files[0].url.startswith(index.url.removesuffix("/simple"))
 
 
@@ -235,7 +245,9 @@ def test_waiting_is_bounded(index: IndexServer, tmp_path: Path) -> None:
     web.close()
 
 
-def test_a_run_that_finds_everything_cached_never_imports_the_http_client(index: IndexServer, make: Make, tmp_path: Path) -> None:
+def test_a_run_that_finds_everything_cached_never_imports_the_http_client(
+    index: IndexServer, make: Make, tmp_path: Path
+) -> None:
     make(index.url).project(DEMO)
     code = f"""
 import sys

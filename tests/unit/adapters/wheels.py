@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import zipfile
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def make_wheel(
@@ -15,7 +18,9 @@ def make_wheel(
     """Write `NAME-1.0-TAG.whl`; `replaced` are members whose bytes differ from what RECORD says (None removes one)."""
     info = dist_info or f"{name}-1.0.dist-info"
     interpreters, abis, platforms = tag.split("-")
-    tags = "".join(f"Tag: {i}-{a}-{p}\n" for i in interpreters.split(".") for a in abis.split(".") for p in platforms.split("."))
+    tags = "".join(
+        f"Tag: {i}-{a}-{p}\n" for i in interpreters.split(".") for a in abis.split(".") for p in platforms.split(".")
+    )
     purelib = "true" if tag.endswith("any") else "false"
     needs = "".join(f"Requires-Dist: {item}\n" for item in requires)
     files = {

@@ -1,0 +1,47 @@
+# `make demo` shows the main job, `make test` runs everything; both set up what they need. docs/quickstart.md goes on.
+MAKEFLAGS += --no-print-directory
+bin := .venv/bin
+
+.PHONY: help demo test setup check lint types contracts quick images docker clean
+
+help:
+	@echo 'make demo   build the wheels of examples/requirements.txt, serve them, install them where there is no compiler'
+	@echo 'make test   everything: linters, types, import contracts, quick tests, then the tests in Docker'
+	@echo 'make check  the same without Docker: a minute'
+	@echo 'make setup  only .venv and the Docker engine'
+	@echo 'make clean  remove .venv, caches and the store of the demo'
+
+demo:
+	@.ci/setup
+	@PATH="$(CURDIR)/$(bin):$$PATH" examples/demo
+
+setup:
+	@.ci/setup --dev
+
+test: setup
+	@$(MAKE) check
+	@$(MAKE) docker
+
+check: lint types contracts quick
+
+lint:
+	$(bin)/ruff check farm tests benchmarks .ci examples
+
+types:
+	$(bin)/mypy
+
+contracts:
+	$(bin)/lint-imports
+
+quick:
+	$(bin)/python -m pytest -q -m 'not docker'
+
+images:
+	$(bin)/farm images build
+
+# A test that skips itself for want of an engine or an image would hide that nothing was tested.
+docker: images
+	PYTHONPATH=.ci $(bin)/python -m pytest -p no_skips -m docker
+
+clean:
+	rm -rf .venv .farm .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
