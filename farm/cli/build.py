@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from farm.cli import render
-from farm.errors import FarmError, Interrupted, UsageError
+from farm.errors import FarmError, ImageError, Interrupted, StoreError, UsageError
 from farm.model.report import Problem, Report
 from farm.model.target import parse_target
 
@@ -58,8 +58,26 @@ def build(context: Context, /, **options: Any) -> int:
     now; the same command carries on later.
     """
     asked = Asked(**options)
-    if not asked.requirements:
-        raise UsageError("no requirements: expected at least one -r FILE", solution="farm build -r requirements.txt")
+    try:
+        return _build(context, asked)
+    except Told as told:
+        raise told.error from None
+    except FarmError as error:
+        if asked.as_json:
+            render.out(render.report_json(Report(dry_run=asked.dry_run), error.exit_code, error))
+        raise
+
+
+class Told(Exception):  # noqa: N818 - says what happened
+    """The report has been given already; `error` is left for the frame."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _build(context: Context, asked: Asked) -> int:
+    _check(asked)
     settings = context.settings()
     if asked.jobs:
         settings = replace(settings, jobs=asked.jobs)
@@ -69,6 +87,17 @@ def build(context: Context, /, **options: Any) -> int:
 
     with Farm(settings, context.env, refresh=asked.refresh) as farm:
         return _Run(farm, asked, verbose=context.verbose).run()
+
+
+def _check(asked: Asked) -> None:
+    """Refuse at once what would otherwise go wrong only after an hour of building."""
+    if not asked.requirements:
+        raise UsageError("no requirements: expected at least one -r FILE", solution="farm build -r requirements.txt")
+    if "-" in (*asked.requirements, *asked.constraints):
+        raise UsageError("expected a file, found -", solution="-r /dev/stdin reads requirements from standard input")
+    if asked.junit and not asked.junit.absolute().parent.is_dir():
+        reason = f"--junit {asked.junit}: expected its folder to be there, found none"
+        raise UsageError(reason, solution=f"make the folder {asked.junit.parent}")
 
 
 class _Run:
@@ -83,20 +112,26 @@ class _Run:
         demand = self._farm.read(self._asked.requirements, self._asked.constraints)
         for remark in demand.remarks:
             render.err(f"note: {remark}")
-        report, plan = self._survey(demand)
-        if not self._asked.as_json:
+        broken: BaseException | None
+        report, plan, broken = self._survey(demand)
+        if report.rows and not self._asked.as_json:
             render.err(render.matrix(report, everything=self._verbose, width=get_terminal_size((120, 24)).columns))
-        broken: BaseException | None = None
         stopped = False
         if not self._asked.dry_run and plan.jobs:
             report, broken, stopped = self._build(report, plan)
         return self._tell(replace(report, seconds=time.monotonic() - self._started), broken, stopped=stopped)
 
-    def _survey(self, demand: Demand) -> tuple[Report, Plan]:
-        from farm.survey.tell import problems, rows  # noqa: PLC0415 - after the cheap checks
+    def _survey(self, demand: Demand) -> tuple[Report, Plan, FarmError | None]:
+        """What is missing is worth telling also where it cannot be planned (no image serves a target)."""
+        from farm.model.job import Plan  # noqa: PLC0415 - after the cheap checks
+        from farm.survey.tell import problems, rows  # noqa: PLC0415 - the same
 
+        broken: FarmError | None = None
         matrix, policy = self._farm.survey(demand)
-        plan = self._farm.plan(matrix, policy)
+        try:
+            plan = self._farm.plan(matrix, policy)
+        except ImageError as error:
+            plan, broken = Plan(), error
         report = Report(
             targets=tuple(target.name for target in matrix.targets),
             rows=rows(matrix, plan),
@@ -104,7 +139,7 @@ class _Run:
             notes=self._farm.notes(),
             dry_run=self._asked.dry_run,
         )
-        return report, plan
+        return report, plan, broken
 
     def _build(self, report: Report, plan: Plan) -> tuple[Report, BaseException | None, bool]:
         from farm.cli.progress import make_progress  # noqa: PLC0415 - only when something is built
@@ -134,6 +169,7 @@ class _Run:
             self._farm.abandon()
 
     def _tell(self, report: Report, broken: BaseException | None, *, stopped: bool) -> int:
+        broken = broken or self._write_junit(report)
         code = report.exit_code
         if broken is not None:
             code = broken.exit_code if isinstance(broken, FarmError) else FarmError.exit_code
@@ -141,18 +177,26 @@ class _Run:
             code = Interrupted.exit_code
             problem = Problem(subject="run", text="stopped by the user; the same command carries on", kind="interrupted")
             report = replace(report, problems=(*report.problems, problem))
-        if self._asked.junit:
-            from farm.cli.junit import junit  # noqa: PLC0415 - only when asked for
-
-            self._asked.junit.write_text(junit(report), encoding="utf-8")
         if self._asked.as_json:
-            render.out(render.report_json(report, code))
+            render.out(render.report_json(report, code, broken))
         else:
             details = render.reasons(report)
             if details:
                 render.out(details)
             render.out(render.summary(report))
         if broken is not None:
-            raise broken
+            raise Told(broken)
         return code
 
+    def _write_junit(self, report: Report) -> StoreError | None:
+        """The report is still to be told where the file cannot be written."""
+        path = self._asked.junit
+        if path is None:
+            return None
+        from farm.cli.junit import junit  # noqa: PLC0415 - only when asked for
+
+        try:
+            path.write_text(junit(report), encoding="utf-8")
+        except OSError as error:
+            return StoreError(f"--junit {path}: {error.strerror or error}", solution="choose another file, or free space")
+        return None

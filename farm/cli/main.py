@@ -31,7 +31,10 @@ Exit codes:
   7    the requirements have no solution for a target
   70   a fault of farm itself
   130  stopped by Ctrl-C
+  141  the reader of the output went away (head, less)
 """
+# 128 + SIGPIPE, as a shell reports a program that the signal ended.
+READER_GONE = 141
 
 
 @dataclass(slots=True)
@@ -106,26 +109,29 @@ def cli(context: click.Context, config: Path | None, *, verbose: bool) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return the exit code. A bug keeps its traceback; everything else is a message and a hint."""
+    failure: FarmError
     try:
         code = cli.main(list(arguments), prog_name="farm", standalone_mode=False)
     except click.exceptions.Abort:
-        return _fail(Interrupted("stopped", solution="run the same command again: it carries on where it stopped"))
+        failure = Interrupted("stopped", solution="run the same command again: it carries on where it stopped")
     except click.ClickException as error:
         error.show()
         return UsageError.exit_code
     except FarmError as error:
-        return _fail(error)
-    except BrokenPipeError:
-        # The reader of our output (head, less) has gone; say nothing, and keep Python from saying it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 141
+        failure = error
+    except render.ReaderGone as gone:
+        # Python flushes once more at exit, and would complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), gone.descriptor)
+        return READER_GONE
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
-        return _fail(StoreError(f"{error.strerror or error}{where}", solution="check the disk's room and permissions"))
+        failure = StoreError(f"{error.strerror or error}{where}", solution="check the disk's room and permissions")
     except Exception:  # noqa: BLE001 - the outermost loop; the traceback is kept
         render.err(traceback.format_exc().rstrip())
-        return _fail(FarmError("a fault of farm itself", solution="report it with the traceback above"))
-    return code if isinstance(code, int) else 0
+        failure = FarmError("a fault of farm itself", solution="report it with the traceback above")
+    else:
+        return code if isinstance(code, int) else 0
+    return _fail(failure)
 
 
 def _fail(error: FarmError) -> int:

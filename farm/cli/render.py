@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
+from farm.errors import FarmError
 from farm.model.report import SCHEMA, THERE
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ LEGEND = {
     "TIMEOUT": "took too long",
     "blocked": "needs something that failed",
     "REFUSED": "cannot be planned",
-    "NONE": "neither wheel nor usable sdist",
+    "NONE": "no wheel, and nothing that may be built",
     "unknown": "the index did not answer",
     "stopped": "not done",
 }
@@ -45,12 +46,28 @@ LEGEND = {
 SHORT = 60
 
 
+class ReaderGone(Exception):  # noqa: N818 - names what happened
+    """Whoever read our stdout or stderr (head, less) has closed it. No BrokenPipeError: click would make that exit code 1."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(f"nobody reads file descriptor {descriptor} any more")
+        self.descriptor = descriptor
+
+
 def out(text: str) -> None:
-    print(text)
+    _print(text, sys.stdout)
 
 
 def err(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    _print(text, sys.stderr)
+
+
+def _print(text: str, stream: TextIO) -> None:
+    # Flushed, so that a closed pipe shows here and not when Python ends.
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError as error:
+        raise ReaderGone(stream.fileno()) from error
 
 
 def failure(reason: str, solution: str) -> str:
@@ -137,20 +154,23 @@ def _reason(row: Row) -> str:
 def summary(report: Report) -> str:
     """Return one line: how much is there, what was done, how long it took."""
     counts = report.count()
-    there = sum(counts[state] for state in THERE)
-    parts = [f"{there} of {len(report.rows)} wheels are there"]
+    there, total = sum(counts[state] for state in THERE), len(report.rows)
+    parts = [f"{there} of {total} wheel{' is' if total == 1 else 's are'} there"]
     names = (("built", "built now"), ("build", "to build"), ("failed", "failed"), ("timed-out", "timed out"),
              ("blocked", "blocked"), ("refused", "cannot be planned"), ("impossible", "cannot be had"),
              ("unknown", "unknown"), ("cancelled", "stopped"))  # fmt: skip
     parts += [f"{counts[state]} {words}" for state, words in names if counts[state]]  # type: ignore[index]
     unresolved = sum(problem.kind == "unresolved" for problem in report.problems)
     if unresolved:
-        parts.append(f"{unresolved} targets without a solution")
+        parts.append(f"{unresolved} target{'s' if unresolved > 1 else ''} without a solution")
     return f"{', '.join(parts)} ({report.seconds:.1f} s)"
 
 
-def report_json(report: Report, exit_code: int) -> str:
-    """Return the report as JSON; docs/report.md documents it, `schema` grows when a key changes its meaning."""
+def report_json(report: Report, exit_code: int, error: BaseException | None = None) -> str:
+    """Return the report as JSON; docs/report.md documents it, `schema` grows when a key changes its meaning.
+
+    `error` is what ended the run early, if anything did.
+    """
     packages: dict[tuple[str, str], dict[str, Any]] = {}
     for row in report.rows:
         entry = packages.setdefault(
@@ -167,9 +187,18 @@ def report_json(report: Report, exit_code: int) -> str:
         "packages": list(packages.values()),
         "problems": [{"subject": p.subject, "kind": p.kind, "text": p.text} for p in report.problems],
         "notes": list(report.notes),
+        "error": _error(error),
         "summary": dict(sorted(report.count().items())),
     }
     return json.dumps(content, indent=2, ensure_ascii=False)
+
+
+def _error(error: BaseException | None) -> dict[str, str] | None:
+    if error is None:
+        return None
+    if isinstance(error, FarmError):
+        return {"reason": error.reason, "hint": error.solution}
+    return {"reason": f"a fault of farm itself: {error!r}", "hint": "report it with the traceback on stderr"}
 
 
 def _cell(row: Row) -> dict[str, Any]:

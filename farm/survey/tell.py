@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from farm.model.demand import Demand, DirectSource, Requirement
     from farm.model.job import Job, Plan, Refusal
     from farm.model.report import State
+
+_CREDENTIALS = re.compile(r"//[^/\s@]+@")
 
 
 def rows(matrix: Matrix, plan: Plan) -> tuple[Row, ...]:
@@ -32,7 +35,7 @@ def problems(matrix: Matrix, demand: Demand) -> tuple[Problem, ...]:
     direct = [
         Problem(
             subject=str(source.origin),
-            text=f"{source.text}: a path, URL or repository is not built yet; pin a released version instead",
+            text=f"{_CREDENTIALS.sub('//***@', source.text)}: a path, URL or repository is not built yet; pin a released version instead",
             kind="direct",
         )
         for source in lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 from email.utils import parsedate_to_datetime
@@ -36,7 +37,7 @@ def examine(settings: Settings, env: Mapping[str, str]) -> tuple[Finding, ...]:
             else Finding(subject="images", state="warning", found="not looked at, as no engine answers")
         )
         found.append(_guarded("cibuildwheel", _docker_program))
-        found.append(_guarded("store", lambda: _disk("store", _existing(farm.root))))
+        found.append(_guarded("store", lambda: _store(farm.root)))
         found.extend(_upstream(farm))
     return tuple(found)
 
@@ -80,8 +81,13 @@ def _docker_program() -> Finding:
     return Finding(subject="docker program", state="ok", found=path)
 
 
-def _existing(path: Path) -> Path:
-    return next(folder for folder in (path, *path.parents) if folder.exists())
+def _store(root: Path) -> Finding:
+    path = next(folder for folder in (root, *root.parents) if folder.exists())
+    if not path.is_dir() or not os.access(path, os.W_OK | os.X_OK):
+        wrong = "a folder that this user may not write" if path.is_dir() else "a file"
+        fix = "make it a folder that this user may write, or choose another with [store] path"
+        return Finding(subject="store", state="fault", found=f"{root}: expected a writable folder, found {path}, {wrong}", fix=fix)
+    return _disk("store", path)
 
 
 def _disk(subject: str, path: Path) -> Finding:

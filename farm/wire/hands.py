@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from farm.adapters.builder import DockerBuilder
 from farm.adapters.container import ContainerHost, remove_leftovers
-from farm.adapters.crates import VendorRequest, vendor
+from farm.adapters.crates import CargoCrates
 from farm.adapters.docker_engine import connect
 from farm.adapters.inspector import WheelInspector
 from farm.adapters.runtime import DockerProver
@@ -22,32 +22,8 @@ from farm.work.publish import PublishPorts
 from farm.work.verify import VerifyPorts
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from farm.model.image import Image
-    from farm.model.job import Job
     from farm.wire.assembly import Farm
     from farm.wire.reading import Reading
-
-
-class DockerCrates:
-    """`ports.Crates`."""
-
-    def __init__(self, host: ContainerHost, cache: Path, limits: Limits, environment: dict[str, str]) -> None:
-        self._host = host
-        self._cache = cache
-        self._limits = limits
-        self._environment = tuple(sorted(environment.items()))
-
-    def vendor(self, job: Job, image: Image, sdist: Path, log: Path) -> Path | None:
-        del job  # part of the port for workers that choose by it
-        return vendor(
-            self._host,
-            VendorRequest(
-                sdist=sdist, image=image, cache=self._cache, log=log, attempt=log.stem, limits=self._limits,
-                environment=self._environment,
-            ),
-        )  # fmt: skip
 
 
 class Workshop:
@@ -63,7 +39,8 @@ class Workshop:
             store=farm.store_mark,
             scratch=farm.root / "staging",
             environment=farm.host_environment,
-            output=lambda attempt, line: farm.progress.output(attempt, line),
+            # Looked up at each line: the run's own progress comes later.
+            output=lambda attempt, line: farm.progress.output(attempt, line),  # noqa: PLW0108
         )
         share = max(1.0, processors() / farm.jobs)
         self._limits = Limits(seconds=settings.time_limit, memory=settings.memory, processes=settings.processes, cpus=share)
@@ -84,7 +61,9 @@ class Workshop:
             downloads=reading.downloads,
             images=farm.images,
             builder=DockerBuilder(self._host),
-            crates=DockerCrates(self._host, farm.cache / "crates", self._limits, proxies(farm.env)),
+            crates=CargoCrates(
+                self._host, cache=farm.cache / "crates", limits=self._limits, environment=tuple(sorted(proxies(farm.env).items()))
+            ),
             toolbox=reading,
             store=farm.store,
             catalogue=farm.catalogue,

@@ -28,6 +28,8 @@ def serve_index(settings: Settings, ready: Callable[[str], None], *, verbose: bo
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((settings.host, settings.port))
+            # Whoever reads the URL may connect at once; the system lets it wait until uvicorn accepts.
+            listener.listen()
         except OSError as error:
             raise UsageError(
                 f"cannot listen on {settings.host} port {settings.port}: {error.strerror}",

@@ -133,6 +133,8 @@ class _Attempt:
             result = self._failed(Diagnosis(cause=causes[type(error)], summary=error.reason, remedy=error.solution))
         except BuildFailed as error:
             result = self._failed(error.diagnosis)
+            if error.diagnosis.cause == "timed-out":
+                result = TimedOut(attempt=self._attempt.id, limit=self._ports.limits.seconds, seconds=0.0)
         seconds = self._ports.clock.monotonic() - started
         if isinstance(result, Failed):
             return replace(result, diagnosis=self._explain(result.diagnosis), seconds=seconds)
@@ -149,7 +151,10 @@ class _Attempt:
         self._stage = "build"
         key = job_key(self._job, request.image.digest, self._dependencies)
         with self._ports.locks.job(key):
-            return self._reuse(key) or self._build(request, key)
+            found = self._reuse(key) or self._build(request, key)
+            # Recorded before the lock goes: whoever waits for it looks in the catalogue next.
+            _record(found, self._attempt, self._ports)
+        return found
 
     def _explain(self, known: Diagnosis) -> Diagnosis:
         """What the builder alone knows (out of memory, no wheel produced) stands; a plain failure is read off the log."""

@@ -18,6 +18,8 @@ _CONSEQUENCE = re.compile(
     r"subprocess-exited-with-error|Failed building wheel|exit (?:code|status)|returned non-zero|Backend subprocess exited"
     r"|note: This error originates|^ERROR Backend|cibuildwheel: error|^error: command .* failed"
 )
+# Some rules take time that grows with the square of a line; a stranger's build may print a line of megabytes.
+_LONGEST = 2000
 _TELLING = re.compile(r"\berror\b|\bError\b|ERROR|fatal:|Traceback|[A-Za-z]+Exception\b")
 
 
@@ -41,7 +43,7 @@ def diagnose(lines: Iterable[str], rules: tuple[Rule, ...]) -> Diagnosis:
     """Return the earliest line that a rule knows; else "unknown" with the last line that looks like an error."""
     last: tuple[int, str] | None = None
     for number, raw in enumerate(lines, start=1):
-        line = _COLOUR.sub("", raw).strip()
+        line = _COLOUR.sub("", raw[:_LONGEST]).strip()
         for rule in rules:
             match = rule.pattern.search(line)
             if match:

@@ -67,6 +67,8 @@ def _requires(raw: RawMetadata) -> set[str]:
         except InvalidRequirement:
             found.add(text)
             continue
-        extras = ",".join(sorted(parsed.extras))
-        found.add(f"{canonicalize_name(parsed.name)}[{extras}]{parsed.specifier}{parsed.url or ''};{parsed.marker or ''}")
+        extras = f"[{','.join(sorted(parsed.extras))}]" if parsed.extras else ""
+        url = f" @ {parsed.url}" if parsed.url else ""
+        marker = f"; {parsed.marker}" if parsed.marker else ""
+        found.add(f"{canonicalize_name(parsed.name)}{extras}{parsed.specifier}{url}{marker}")
     return found

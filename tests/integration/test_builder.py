@@ -141,7 +141,9 @@ def test_a_missing_header_is_the_packages_failure(farm, kind):
 
 @pytest.mark.parametrize("kind", ["native", "pure"])
 def test_a_build_that_hangs_is_killed_with_its_children(farm, kind):
-    request = farm.request("hangs", kind=kind, limits=replace(LIMITS, seconds=9))
+    mark = farm.host.run
+    recipe = Recipe(environment=(("FARM_MARK", mark),))
+    request = farm.request("hangs", kind=kind, recipe=recipe, limits=replace(LIMITS, seconds=9))
     started = time.monotonic()
     outcome = DockerBuilder(farm.host).build(request)
     assert isinstance(outcome, TimedOut), outcome
@@ -149,9 +151,9 @@ def test_a_build_that_hangs_is_killed_with_its_children(farm, kind):
     assert time.monotonic() - started < 18
     assert "HANGING NOW" in farm.log
     deadline = time.monotonic() + 5
-    while _running("farm-hangs-marker") and time.monotonic() < deadline:
+    while _running(mark) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not _running("farm-hangs-marker")
+    assert not _running(mark)
 
 
 @pytest.mark.parametrize("kind", ["native", "pure"])
@@ -172,13 +174,13 @@ def test_an_interrupted_build_leaves_nothing_behind(farm, kind):
 
 
 def _running(marker: str) -> bool:
-    def command(process: os.DirEntry[str]) -> bytes:
+    def command(process: Path) -> bytes:
         try:
-            return Path(process.path, "cmdline").read_bytes()
+            return (process / "cmdline").read_bytes()
         except OSError:
             return b""
 
-    return any(marker.encode() in command(entry) for entry in os.scandir("/proc") if entry.name.isdigit())
+    return any(marker.encode() in command(entry) for entry in Path("/proc").iterdir() if entry.name.isdigit())
 
 
 @pytest.mark.parametrize("kind", ["native", "pure"])

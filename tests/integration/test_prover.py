@@ -72,9 +72,15 @@ def test_each_module_is_judged_by_itself(farm, tmp_path):
 
 
 def test_package_code_cannot_touch_what_the_proof_stands_on(farm, tmp_path):
-    paths = "(sys.executable, '/tmp/prove.py', sys.prefix + '/lib/python3.11/site-packages/x.pth')"
-    tries = "try:\n  open(path, 'a')\n except PermissionError:\n  continue\n sys.exit('could write ' + path)"
-    code = f"import sys\nfor path in {paths}:\n {tries.replace(chr(10), chr(10) + ' ')}\n".encode()
+    code = b"""
+import sys
+for path in (sys.executable, "/tmp/prove.py", sys.prefix + "/lib/python3.11/site-packages/x.pth"):
+    try:
+        open(path, "a")
+    except PermissionError:
+        continue
+    sys.exit("could write " + path)
+"""
     wheel = make_wheel(tmp_path, "writes", {"writes.py": code})
     found = checks(DockerProver(farm.host).prove(farm.proof(wheel, ("writes",))))
     assert found["imports writes"].ok, found["imports writes"].detail

@@ -11,11 +11,11 @@ PROJECTS = Path(__file__).parent
 _EPOCH = 1_700_000_000
 
 
-def make_sdist(project: str, folder: Path, version: str = "1.0") -> Path:
-    """Write `farm_PROJECT-VERSION.tar.gz` into `folder` and return its path."""
+def make_sdist(project: str, folder: Path, version: str = "1.0", *, static: bool = False) -> Path:
+    """Write `farm_PROJECT-VERSION.tar.gz` into `folder` and return its path; with `static` metadata nothing has to be asked."""
     source = PROJECTS / project
     stem = f"farm_{project.replace('-', '_')}-{version}"
-    info = f"Metadata-Version: 2.1\nName: farm-{project}\nVersion: {version}\n"
+    info = f"Metadata-Version: {'2.2' if static else '2.1'}\nName: farm-{project}\nVersion: {version}\n"
     files = {path.relative_to(source).as_posix(): path.read_bytes() for path in source.rglob("*") if path.is_file()}
     files = {name: data for name, data in files.items() if "__pycache__" not in name} | {"PKG-INFO": info.encode()}
     return write_tar(folder / f"{stem}.tar.gz", {f"{stem}/{name}": data for name, data in files.items()})

@@ -1,3 +1,4 @@
+# ruff: noqa - a package as strangers write them
 """A backend of the sdist's own, which asks for more than it says, and whose dependencies only a build tells."""
 from setuptools.build_meta import *  # noqa: F403
 from setuptools.build_meta import build_wheel as _build_wheel

@@ -1,3 +1,4 @@
+# ruff: noqa - a package as strangers write them
 """Tries the network, then the host: docker's socket, a mount of the host, the cloud's metadata address."""
 import os
 import socket

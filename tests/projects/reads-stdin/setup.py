@@ -1,3 +1,4 @@
+# ruff: noqa - a package as strangers write them
 import sys
 
 from setuptools import Extension, setup

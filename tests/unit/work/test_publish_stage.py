@@ -1,0 +1,83 @@
+"""work.publish: what the index gets, and what happens when the name is taken."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from farm.model.messages import Build, Publish, Verify
+from farm.model.outcome import Built, Failed, Published, Verified
+from farm.model.package import Digest
+from farm.work.build import build
+from farm.work.publish import publish
+from farm.work.verify import verify
+from tests.fakes import nouns
+from tests.fakes.work import Bench, make_bench, makes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from farm.model.job import Job
+
+NAME = "demo-1.0-cp311-cp311-manylinux_2_36_x86_64.whl"
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return make_bench(tmp_path)
+
+
+def published(bench: Bench, job: Job, identity: str, body: bytes = b"wheel") -> Published | Failed:
+    bench.builder.result = makes(NAME, body)
+    # Another environment each time, so that nothing is used again.
+    other = replace(job, recipe=replace(job.recipe, environment=(("N", identity),)))
+    made = build(Build(job=other, made={}), identity, bench.build_ports())
+    assert isinstance(made, Built)
+    good = verify(Verify(job=job, built=made, proofs=job.proofs, made={}), bench.verify_ports())
+    assert isinstance(good, Verified)
+    return publish(Publish(job=job, verified=good), bench.publish_ports())
+
+
+def test_the_index_gets_the_sdist_s_page_data(bench: Bench) -> None:
+    job = nouns.job("demo==1.0")
+    job = replace(job, sdist=replace(job.sdist, requires_python=">=3.9", yanked="broken"))
+    outcome = published(bench, job, "A1")
+    assert isinstance(outcome, Published)
+    record = bench.store.records[NAME]
+    assert (record.requires_python, record.yanked, record.upload_time) == (">=3.9", "broken", nouns.NOON)
+    assert (record.sdist, record.sdist_sha256, record.targets) == ("demo-1.0.tar.gz", job.sdist.sha256, (nouns.CP311.name,))
+    assert (outcome.already, bench.catalogue.rows["A1"].state) == (False, "published")
+    assert record.sha256 in outcome.url.replace("/", "")
+
+
+def test_the_same_bytes_again_change_nothing(bench: Bench) -> None:
+    job = nouns.job("demo==1.0")
+    first, second = published(bench, job, "A1"), published(bench, job, "A2")
+    assert isinstance(first, Published)
+    assert isinstance(second, Published)
+    assert first.url == second.url
+
+
+def test_other_bytes_of_the_same_sdist_keep_the_first_wheel_and_count_as_published(bench: Bench) -> None:
+    job = nouns.job("demo==1.0")
+    first = published(bench, job, "A1", b"one")
+    second = published(bench, job, "A2", b"two")
+    assert isinstance(first, Published)
+    assert isinstance(second, Published)
+    assert (second.already, second.url) == (True, first.url)
+    assert "same sdist already" in bench.catalogue.rows["A2"].summary
+
+
+@pytest.mark.parametrize("theirs", [Digest("9" * 64), None])
+def test_other_bytes_of_another_sdist_are_a_failure_that_names_the_file(bench: Bench, theirs: Digest | None) -> None:
+    job = nouns.job("demo==1.0")
+    published(bench, job, "A1", b"one")
+    bench.store.records[NAME] = replace(bench.store.records[NAME], sdist_sha256=theirs)
+    outcome = published(bench, job, "A2", b"two")
+    assert isinstance(outcome, Failed)
+    assert (outcome.stage, outcome.diagnosis.cause) == ("publish", "name-taken")
+    assert NAME in outcome.diagnosis.summary
+    row = bench.catalogue.rows["A2"]
+    assert (row.state, row.cause) == ("failed", "name-taken")
