@@ -44,7 +44,7 @@ class BuildRequest:
     tag: str | None = None
 
 
-def connect(docker_host: str | None, *, timeout: float = _QUIET_SECONDS) -> DockerClient:
+def connect(docker_host: str | None, *, timeout: int = _QUIET_SECONDS) -> DockerClient:
     """Return a client of the engine at `docker_host` (as DOCKER_HOST has it), by default the local socket.
 
     EngineError when nothing answers there. `timeout` is in seconds and counts silence, not the whole of a call.

@@ -79,7 +79,7 @@ class Answers:
     def asked(self) -> frozenset[NormalizedName]:
         """The projects that the answers so far depend on, those that no index has included."""
         with self._lock:
-            return (self._versions.keys() | self.absent) - self._scope.direct.keys()
+            return frozenset((self._versions.keys() | self.absent) - self._scope.direct.keys())
 
     def versions(self, name: NormalizedName) -> dict[Version, _Files] | None:
         """Return each version's files, the farm's first; None when no index has the project."""

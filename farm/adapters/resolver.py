@@ -16,14 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-from packaging.utils import canonicalize_name
 from uv import find_uv_bin
 
 from farm.adapters.core_metadata import same_fields
 from farm.adapters.metadata_answers import SCHEMA, Answers, Scope
 from farm.adapters.page_cache import keep
 from farm.adapters.process import run
+from farm.adapters.resolutions import Resolutions
 from farm.adapters.uv_compile import Compilation, Row, applies, read_rows, requirement_lines, uv_platform
 from farm.adapters.uv_explanation import explain
 from farm.errors import FarmError, StoreError
@@ -64,9 +63,10 @@ class Setting:
     note: Callable[[str], None] = _say_nothing
 
 
-class _Kept(msgspec.Struct, array_like=True):
-    at: float
-    rows: list[tuple[str, str, list[str], bool]]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settled:
+    rows: tuple[Row, ...]
+    asked: frozenset[NormalizedName]
 
 
 class UvResolver:
@@ -75,6 +75,7 @@ class UvResolver:
     def __init__(self, sources: Sources, setting: Setting) -> None:
         self._sources = sources
         self._setting = setting
+        self._memory = Resolutions(setting.cache / "resolutions", sources.upstream, ttl=setting.ttl, now=setting.now)
 
     def resolve(self, demand: Demand, target: Target) -> Resolution | Unresolved:
         """Return the pins of one target; see `ports.Resolver`. Requirements by path or repository take no part."""
@@ -83,22 +84,25 @@ class UvResolver:
         lines = requirement_lines(demand.requirements, target=target, versions=versions)
         if not lines:
             return Resolution(target=target, pins=())
-        rows = self._remembered(demand, target)
+        key = self._key(demand, target)
+        rows = None if self._setting.refresh else self._memory.load(key)
         if rows is None:
             found = self._settle(_Question(demand=demand, target=target, direct=direct, versions=versions, lines=lines))
             if isinstance(found, Unresolved):
                 return found
-            rows = found
-            self._remember(demand, target, rows)
+            rows = found.rows
+            self._memory.save(key, rows, found.asked)
         return Resolution(target=target, pins=_pins(rows, demand, target))
 
-    def _settle(self, question: _Question) -> tuple[Row, ...] | Unresolved:
+    def _settle(self, question: _Question) -> _Settled | Unresolved:
         """Resolve until the metadata of every settled version is the backend's own, or cannot be had."""
         for _ in range(_ROUNDS):
             answers = Answers(self._sources, question.scope())
             found = self._compile(question, answers)
-            if isinstance(found, Unresolved) or not self._confirm(found, answers, question.target):
+            if isinstance(found, Unresolved):
                 return found
+            if not self._confirm(found, answers, question.target):
+                return _Settled(rows=found, asked=answers.asked)
         return Unresolved(
             target=question.target,
             explanation=f"the dependencies did not settle in {_ROUNDS} rounds: what the build backends of some packages say"
@@ -154,34 +158,11 @@ class UvResolver:
             wrong = wrong or not same_fields(exact, used)
         return wrong
 
-    def _path(self, demand: Demand, target: Target) -> Path:
+    def _key(self, demand: Demand, target: Target) -> str:
         uv = Path(find_uv_bin()).stat()
         key = [SCHEMA, demand.fingerprint(), target.name, target.full_version, uv.st_mtime_ns, uv.st_size,
                self._setting.state(), self._sources.exact.state(), self._setting.prepare is not None]  # fmt: skip
-        return self._setting.cache / "resolutions" / hashlib.sha256(json.dumps(key).encode()).hexdigest()
-
-    def _remembered(self, demand: Demand, target: Target) -> tuple[Row, ...] | None:
-        if self._setting.refresh:
-            return None
-        try:
-            kept = msgspec.msgpack.decode(self._path(demand, target).read_bytes(), type=_Kept)
-        except (OSError, msgspec.DecodeError):
-            return None
-        if not 0 <= self._setting.now() - kept.at <= self._setting.ttl:
-            return None
-        return tuple(
-            Row(
-                name=canonicalize_name(name),
-                version=Version(version),
-                via=tuple(map(canonicalize_name, via)),
-                direct=direct,
-            )
-            for name, version, via, direct in kept.rows
-        )
-
-    def _remember(self, demand: Demand, target: Target, rows: tuple[Row, ...]) -> None:
-        plain = [(str(row.name), str(row.version), list(map(str, row.via)), row.direct) for row in rows]
-        keep(self._path(demand, target), msgspec.msgpack.encode(_Kept(self._setting.now(), plain)))
+        return hashlib.sha256(json.dumps(key).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farm.adapters.durable import make_dirs, storing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+
+QUESTION = "-metadata-"
+"""In the id of what is no attempt at a build but a question to a backend: RUN-metadata-JOB."""
 
 
 class Room:
@@ -64,6 +68,11 @@ class Rooms:
         if path.is_file():
             with path.open(encoding="utf-8", errors="replace") as lines:
                 yield from (line.rstrip("\n") for line in lines)
+
+    def of_questions(self) -> tuple[str, ...]:
+        """Return the ids of the questions that have a room now: asked at this moment, or by a process that was killed."""
+        found = (self._root / "staging").glob(f"room-*{QUESTION}*")
+        return tuple(path.name.removeprefix("room-") for path in found)
 
     def remove(self, attempt: str) -> None:
         """Remove the folder that a killed process left behind; its log stays."""

@@ -59,6 +59,7 @@ class Farm:
         self._engine: LocalEngine | None = None
         self._reading: Reading | None = None
         self.abandoned = False
+        self._held = False
 
     def __enter__(self) -> Self:
         return self
@@ -202,6 +203,12 @@ class Farm:
 
         return plan(matrix, policy, self.reading(policy.options).plan_ports())
 
+    def hold_run(self) -> None:
+        """Take the lock that tells other farms that this run is alive, and so whose its containers are."""
+        if not self._held:
+            self._stack.enter_context(self.store.locks.run(self.run))
+            self._held = True
+
     def note(self, text: str) -> None:
         self._notes[text] = None
 
@@ -216,7 +223,6 @@ class Farm:
         from farm.work.carry import carry  # noqa: PLC0415 - the same
 
         self.progress = progress
-        self._stack.enter_context(self.store.locks.run(self.run))
         workshop = Workshop(self)
         workshop.tidy()
         self.store.recover()

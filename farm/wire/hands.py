@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from farm.adapters.builder import DockerBuilder
 from farm.adapters.container import ContainerHost, remove_leftovers
 from farm.adapters.crates import CargoCrates
-from farm.adapters.docker_engine import connect
+from farm.adapters.docker_engine import connect, translated
 from farm.adapters.inspector import WheelInspector
+from farm.adapters.rooms import QUESTION
 from farm.adapters.runtime import DockerProver
 from farm.model.build import Limits
 from farm.model.demand import IndexOptions
@@ -31,6 +32,7 @@ class Workshop:
 
     def __init__(self, farm: Farm) -> None:
         self._farm = farm
+        farm.hold_run()
         settings = farm.settings
         self._client = connect(farm.env.get("DOCKER_HOST"))
         self._host = ContainerHost(
@@ -101,14 +103,15 @@ class Workshop:
         farm = self._farm
         for attempt in farm.store.catalogue.interrupted(farm.clock.now()):
             farm.rooms.remove(attempt.id)
-        runs = {c.labels.get("farm.run", "") for c in self._client.containers.list(all=True, filters=_of_store(farm))}
+        with translated("looking for what dead runs left behind"):
+            found = self._client.containers.list(all=True, filters={"label": [f"farm.store={farm.store_mark}"]})
+            runs = {container.labels.get("farm.run", "") for container in found}
         for run in runs - {farm.run}:
             if not farm.store.locks.alive(run):
                 remove_leftovers(self._client, {"farm.store": farm.store_mark, "farm.run": run})
-
-
-def _of_store(farm: Farm) -> dict[str, str]:
-    return {"label": f"farm.store={farm.store_mark}"}
+        for room in farm.rooms.of_questions():
+            if not farm.store.locks.alive(room.split(QUESTION)[0]):
+                farm.rooms.remove(room)
 
 
 def kill_containers(farm: Farm) -> None:

@@ -6,6 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from farm.errors import (
+    EngineError,
+    FarmError,
+    ImageError,
+    Interrupted,
+    ResolutionError,
+    StoreError,
+    UpstreamError,
+    UsageError,
+)
 from tests.functional.conftest import TARGET, Shell, add_wheel
 
 if TYPE_CHECKING:
@@ -102,17 +112,6 @@ def test_requirements_come_through_standard_input(shell: Shell, index: IndexServ
 
 
 def test_help_lists_every_exit_code_that_a_failure_has(shell: Shell) -> None:
-    from farm.errors import (
-        EngineError,
-        FarmError,
-        ImageError,
-        Interrupted,
-        ResolutionError,
-        StoreError,
-        UpstreamError,
-        UsageError,
-    )
-
     done = shell.run("--help")
     assert done.code == 0
     listed = {int(line.split()[0]) for line in done.out.partition("Exit codes:")[2].splitlines() if line.split()}

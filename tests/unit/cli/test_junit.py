@@ -1,0 +1,55 @@
+"""JUnit XML as CI systems read it."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from farm.cli.junit import junit
+from farm.model.report import Problem, Report, Row, State
+
+TARGET = "cp311-manylinux_2_36_x86_64"
+
+
+def parse(report: Report) -> ElementTree.Element:
+    return ElementTree.fromstring(junit(report))
+
+
+def row(state: State, reason: str = "why") -> Row:
+    return Row(name="demo", version="1.0", target=TARGET, state=state, reason=reason, seconds=1.5)
+
+
+@pytest.mark.parametrize(
+    ("state", "verdict"),
+    [
+        ("upstream-wheel", None), ("farm-wheel", None), ("pure-fallback", None), ("built", None),
+        ("build", "skipped"), ("blocked", "skipped"), ("cancelled", "skipped"),
+        ("failed", "failure"), ("timed-out", "failure"), ("refused", "failure"), ("impossible", "failure"),
+        ("unknown", "error"),
+    ],
+)  # fmt: skip
+def test_what_is_not_there_is_a_failure_and_what_is_unknown_an_error(state: State, verdict: str | None) -> None:
+    (suite,) = parse(Report(targets=(TARGET,), rows=(row(state),)))
+    (case,) = suite
+    assert (case.get("classname"), case.get("name"), case.get("time")) == (TARGET, "demo==1.0", "1.500")
+    assert [child.tag for child in case] == ([verdict] if verdict else [])
+    counted = {name: int(suite.get(name, "-1")) for name in ("tests", "failures", "errors", "skipped")}
+    expected = {"failure": "failures", "error": "errors", "skipped": "skipped"}.get(verdict or "")
+    assert counted == {"tests": 1, "failures": 0, "errors": 0, "skipped": 0} | ({expected: 1} if expected else {})
+
+
+def test_a_target_without_a_solution_is_an_error_of_its_suite() -> None:
+    problem = Problem(subject=TARGET, text="no version of x fits", kind="unresolved")
+    (suite,) = parse(Report(targets=(TARGET,), problems=(problem,)))
+    (case,) = suite
+    assert (case.get("name"), case[0].tag, case[0].get("message")) == ("resolution", "error", "no version of x fits")
+    assert (suite.get("tests"), suite.get("errors")) == ("1", "1")
+
+
+@pytest.mark.parametrize("text", ["\x1b[31mred\x1b[0m", "a\x00b", 'say "no" & <go>', "\ud800 lone", "line\nline", "ünï – 🜚"])
+def test_whatever_a_build_printed_the_xml_can_be_read(text: str) -> None:
+    (suite,) = parse(Report(targets=(TARGET,), rows=(row("failed", text),)))
+    message = suite[0][0].get("message")
+    assert message is not None
+    assert message.isprintable() or "\n" in message
