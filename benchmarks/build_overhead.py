@@ -180,12 +180,25 @@ def main() -> None:
         settings = load(ROOT / "config.toml", home=Path.home())
         names = frozenset(package.split("==")[0] for package in packages)
         settings = replace(
-            settings, store=asked.store or folder / "store", targets=(parse_target(asked.target),), jobs=1, from_source=names
+            settings,
+            store=asked.store or folder / "store",
+            targets=(parse_target(asked.target),),
+            jobs=1,
+            from_source=names,
         )
         env = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_FIND", "PIP_NO", "UV_"))}
         with Farm(settings, env) as farm:
             results = run(farm, folder / "requirements.txt", packages, rounds)
-    heads = ("package", "bare build s", "farm's build s", "over s", "factor", "aim", "of it fetching s", "farm's proof s")
+    heads = (
+        "package",
+        "bare build s",
+        "farm's build s",
+        "over s",
+        "factor",
+        "aim",
+        "of it fetching s",
+        "farm's proof s",
+    )
     rows = [
         (r["package"], shown(r["bare"]), shown(r["farm"]), shown(r["over"]), f"{r['factor']:.2f}", r["aim"],
          f"{r['stages'].get('fetching', 0.0):.2f}", shown(r["proof"]))

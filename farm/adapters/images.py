@@ -37,12 +37,16 @@ _REGISTRY_SECONDS = 15
 class DockerImages:
     """The images of one engine (`farm.ports.Images`). Connects at the first use; every method may raise EngineError.
 
-    `docker_host` is DOCKER_HOST's value, None for the local socket; `folder` another images/ than farm's own.
+    `docker_host` is DOCKER_HOST's value, None for the local socket; `folder` another images/ than farm's own. `note` is
+    told which family serves a target where there was a choice, and why.
     """
 
-    def __init__(self, docker_host: str | None, settings: ImageSettings, folder: Path | None = None) -> None:
+    def __init__(
+        self, docker_host: str | None, settings: ImageSettings, folder: Path | None = None, note: Say = lambda _: None
+    ) -> None:
         self._host = docker_host
         self._settings = settings
+        self._note = note
         self._files = ImageFiles(folder)
         self._asked: dict[str, Availability] = {}
         self._silent: dict[str, str] = {}
@@ -54,10 +58,15 @@ class DockerImages:
         offers = [offer for offer in self._files.offers() if offer.family in self._settings.families]
         fitting = candidates(offers, python=target.python_tag, libc=libc, arch=target.arch, role=role) if libc else ()
         for spec in fitting:
-            if spec.family == "debian" or self.find(spec) is not None:
+            if spec.family == "debian":
+                if tried and role == "builder":
+                    self._note(f"{target.name} is built in Debian's {spec.variant} image; {tried[0]}")
                 return spec
             official = self.official_available(spec)
-            if official.available:
+            if official.available or self.find(spec) is not None:
+                if role == "builder":
+                    how = "is at hand" if official.local else "can be pulled"
+                    self._note(f"{target.name} is built in the official image {spec.variant}, which {how}")
                 return spec
             tried.append(f"{spec.name}: {official.reason}")
         suites = "; ".join(

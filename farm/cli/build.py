@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from farm.cli import render
+from farm.cli.progress import Talk
 from farm.errors import FarmError, ImageError, Interrupted, StoreError, UsageError
 from farm.model.report import Problem, Report
 from farm.model.target import parse_target
@@ -113,7 +114,9 @@ class _Run:
         for remark in demand.remarks:
             render.err(f"note: {remark}")
         broken: BaseException | None
-        report, plan, broken = self._survey(demand)
+        with Talk(sys.stderr, verbose=self._verbose) as talk:
+            self._farm.progress = talk
+            report, plan, broken = self._survey(demand)
         if report.rows and not self._asked.as_json:
             render.err(render.matrix(report, everything=self._verbose, width=get_terminal_size((120, 24)).columns))
         stopped = False
@@ -142,12 +145,11 @@ class _Run:
         return report, plan, broken
 
     def _build(self, report: Report, plan: Plan) -> tuple[Report, BaseException | None, bool]:
-        from farm.cli.progress import make_progress  # noqa: PLC0415 - only when something is built
         from farm.engine.tally import tally  # noqa: PLC0415 - only when something is built
 
         if not self._asked.as_json:
             render.err(render.reasons(report))
-        with make_progress(sys.stderr, verbose=self._verbose) as progress:
+        with Talk(sys.stderr, verbose=self._verbose) as progress:
             handlers = {number: signal.signal(number, self._interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
             try:
                 finished: Finished = self._farm.execute(plan, progress)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Self, TextIO
 
 from farm.cli import render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import TracebackType
 
     from rich.console import Console
     from rich.table import Table
 
     from farm.ports import Progress
 
-_ENDS = ("published", "failed", "rejected")
+# What the stages say last of a job.
+_ENDS = ("published", "failed", "metadata")
 
 
 @contextmanager
@@ -33,6 +35,35 @@ def make_progress(stream: TextIO, *, verbose: bool) -> Iterator[Progress]:
     live = LiveProgress(console)
     with Live(get_renderable=live.table, console=console, refresh_per_second=4, transient=True):
         yield live
+
+
+class Talk:
+    """`ports.Progress` that starts talking at the first word, so that a run with nothing to say pays for nothing."""
+
+    def __init__(self, stream: TextIO, *, verbose: bool) -> None:
+        self._stream = stream
+        self._verbose = verbose
+        self._stack = ExitStack()
+        self._lock = threading.Lock()
+        self._voice: Progress | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stack.close()
+
+    def _speaking(self) -> Progress:
+        with self._lock:
+            if self._voice is None:
+                self._voice = self._stack.enter_context(make_progress(self._stream, verbose=self._verbose))
+            return self._voice
+
+    def say(self, subject: str, text: str) -> None:
+        self._speaking().say(subject, text)
+
+    def output(self, subject: str, line: str) -> None:
+        self._speaking().output(subject, line)
 
 
 class PlainProgress:

@@ -20,19 +20,13 @@ if TYPE_CHECKING:
 class IntegrityError(FarmError):
     """Bytes are not what the index promised. The work stage turns it into a failure of the package."""
 
-    exit_code = 8
-
 
 class BadSdist(FarmError):  # noqa: N818 - names the thing, like BadZipFile
     """The sdist is no archive, is unsafe to unpack (a path that leaves it), or lacks its own folder."""
 
-    exit_code = 9
-
 
 class BuildFailed(FarmError):  # noqa: N818 - raised inside the builder, turned into Failed by the work stage
     """A backend failed when asked a question. Carries the diagnosis; never reaches the command line."""
-
-    exit_code = 10
 
     def __init__(self, diagnosis: Diagnosis) -> None:
         super().__init__(diagnosis.summary, solution=diagnosis.remedy)
@@ -41,8 +35,6 @@ class BuildFailed(FarmError):  # noqa: N818 - raised inside the builder, turned 
 
 class NameTaken(FarmError):  # noqa: N818 - names what happened
     """The index has a file of this name with other bytes; bytes under a name never change."""
-
-    exit_code = 11
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

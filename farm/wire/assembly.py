@@ -119,6 +119,7 @@ class Farm:
                 families=self._families,
             ),
             self._image_folder,
+            self.note,
         )
 
     @property

@@ -89,7 +89,15 @@ def build(command: Build, attempt_id: str, ports: BuildPorts) -> Built | Failed 
         ports.catalogue.finish(replace(attempt, state="interrupted", ended=ports.clock.now(), summary=error.reason))
         raise
     _record(outcome, attempt, ports)
+    if not isinstance(outcome, Built):
+        ports.progress.say(job.id, f"failed: {_told(outcome, ports)}")
     return outcome
+
+
+def _told(outcome: Failed | TimedOut, ports: BuildPorts) -> str:
+    if ports.cancelled():
+        return "stopped by the user"
+    return outcome.diagnosis.summary if isinstance(outcome, Failed) else f"took longer than {outcome.limit:.0f} s"
 
 
 def _record(outcome: Built | Failed | TimedOut, attempt: Attempt, ports: BuildPorts) -> None:

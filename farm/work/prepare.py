@@ -30,8 +30,11 @@ def prepare(source: tuple[Pin, IndexFile, Target], facts: SdistFacts, recipe: Re
     )  # fmt: skip
     attempt = f"{ports.run}-metadata-{job.id}"
     ports.progress.say(job.id, "asking its build backend for metadata")
-    with ports.rooms.room(attempt) as room:
-        return ports.builder.metadata(_request(job, facts, room, attempt, ports))
+    try:
+        with ports.rooms.room(attempt) as room:
+            return ports.builder.metadata(_request(job, facts, room, attempt, ports))
+    finally:
+        ports.progress.say(job.id, "metadata: its build backend was asked")
 
 
 def _request(job: Job, facts: SdistFacts, room: Room, attempt: str, ports: BuildPorts) -> BuildRequest:

@@ -50,8 +50,9 @@ def verify(command: Verify, ports: VerifyPorts) -> Verified | Failed:
         with ports.rooms.room(command.built.attempt) as room:
             return _verified(command, room, ports, started)
     except (UpstreamError, IntegrityError) as error:
+        # Says nothing against the wheel: it stays "built", and the next run proves it without building it again.
         diagnosis = Diagnosis(cause="network", summary=error.reason, remedy=error.solution)
-        return _rejected(command, "proof", diagnosis, ports, started)
+        return _failed(command, "proof", diagnosis, ports, started)
 
 
 def _verified(command: Verify, room: Room, ports: VerifyPorts, started: float) -> Verified | Failed:
@@ -134,9 +135,15 @@ def _why(verdict: Verdict) -> Diagnosis:
 
 
 def _rejected(command: Verify, stage: str, diagnosis: Diagnosis, ports: VerifyPorts, started: float) -> Failed:
-    # A proof that was killed proves nothing: the wheel stays "built", and the next run proves it without building it again.
+    # A proof that was killed proves nothing either.
     if not ports.cancelled():
         _mark(command, "rejected", ports, diagnosis)
+    return _failed(command, stage, diagnosis, ports, started)
+
+
+def _failed(command: Verify, stage: str, diagnosis: Diagnosis, ports: VerifyPorts, started: float) -> Failed:
+    told = "stopped by the user" if ports.cancelled() else diagnosis.summary
+    ports.progress.say(command.job.id, f"failed: {told}")
     seconds = ports.clock.monotonic() - started
     return Failed(attempt=command.built.attempt, stage=stage, diagnosis=diagnosis, seconds=seconds)
 

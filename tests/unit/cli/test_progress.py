@@ -50,7 +50,7 @@ def test_the_table_shows_what_runs_and_its_last_line_as_it_is() -> None:
     assert "never shown" not in text
 
 
-@pytest.mark.parametrize("end", ["published demo-1.0-py3-none-any.whl", "failed: it broke", "rejected: it lies"])
+@pytest.mark.parametrize("end", ["published demo-1.0-py3-none-any.whl", "failed: it broke", "metadata: asked"])
 def test_what_ended_leaves_the_table_and_stays_above(end: str) -> None:
     file = io.StringIO()
     progress = LiveProgress(Console(file=file, width=120))

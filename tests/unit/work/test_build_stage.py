@@ -140,6 +140,7 @@ def test_a_failure_is_read_off_the_log(bench: Bench) -> None:
     assert (outcome.diagnosis.number, "libpq-fe.h" in outcome.diagnosis.summary) == (2, True)
     row = bench.catalogue.rows["A1"]
     assert (row.state, row.cause, row.digest) == ("failed", outcome.diagnosis.cause, None)
+    assert bench.progress.said[-1].endswith(f"failed: {outcome.diagnosis.summary}")
 
 
 def test_what_only_the_builder_knows_stands_against_the_log(bench: Bench) -> None:
@@ -160,6 +161,7 @@ def test_a_time_out_is_told_as_such(bench: Bench) -> None:
     bench.builder.result = lambda request: TimedOut(attempt=request.attempt, limit=60.0, seconds=60.0)
     assert isinstance(run(bench, nouns.job("demo==1.0")), TimedOut)
     assert bench.catalogue.rows["A1"].state == "timed-out"
+    assert bench.progress.said[-1].endswith("failed: took longer than 60 s")
 
 
 @pytest.mark.parametrize(("field", "cause"), [("down", "network"), ("spoiled", "integrity")])
@@ -197,6 +199,7 @@ def test_a_build_that_was_killed_because_the_user_stopped_is_interrupted_not_fai
     run(bench, nouns.job("demo==1.0"))
     row = bench.catalogue.rows["A1"]
     assert (row.state, row.cause, row.ended is not None) == ("interrupted", "", True)
+    assert bench.progress.said[-1].endswith("failed: stopped by the user")
 
 
 def test_a_build_that_ended_well_before_it_could_be_killed_counts(bench: Bench) -> None:

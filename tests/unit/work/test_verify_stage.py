@@ -76,6 +76,7 @@ def test_nothing_of_a_wheel_whose_file_is_wrong_is_run(bench: Bench) -> None:
     bench.inspector.facts = replace(bench.inspector.facts, faults=("its RECORD lies",))
     outcome = proven(bench, nouns.job("demo==1.0"))
     assert reason(outcome) == "its RECORD lies"
+    assert bench.progress.said[-1].endswith("failed: its RECORD lies")
     assert isinstance(outcome, Failed)
     assert outcome.stage == "check"
     assert bench.prover.requests == []
@@ -158,6 +159,7 @@ def test_an_index_that_is_away_while_proving_fails_the_package_and_says_so(bench
     outcome = proven(bench, replace(nouns.job("demo==1.0"), proofs=(Proof(target=CP311, beside=beside),)))
     assert isinstance(outcome, Failed)
     assert outcome.diagnosis.cause == "network"
+    assert bench.catalogue.rows["A1"].state == "built"
 
 
 def test_a_proof_that_was_killed_proves_nothing_and_the_wheel_waits_for_the_next_run(bench: Bench) -> None:
