@@ -23,6 +23,7 @@ from farm.work.publish import PublishPorts
 from farm.work.verify import VerifyPorts
 
 if TYPE_CHECKING:
+    from farm.model.job import Job
     from farm.wire.assembly import Farm
     from farm.wire.reading import Reading
 
@@ -32,6 +33,7 @@ class Workshop:
 
     def __init__(self, farm: Farm) -> None:
         self._farm = farm
+        self._subjects: dict[str, str] = {}
         farm.hold_run()
         settings = farm.settings
         self._client = connect(farm.env.get("DOCKER_HOST"))
@@ -41,8 +43,7 @@ class Workshop:
             store=farm.store_mark,
             scratch=farm.root / "staging",
             environment=farm.host_environment,
-            # Looked up at each line: the run's own progress comes later.
-            output=lambda attempt, line: farm.progress.output(attempt, line),  # noqa: PLW0108
+            output=self._output,
         )
         share = max(1.0, processors() / farm.jobs)
         self._limits = Limits(seconds=settings.time_limit, memory=settings.memory, processes=settings.processes, cpus=share)
@@ -95,8 +96,18 @@ class Workshop:
                 progress=farm.progress,
             ),
             publish=PublishPorts(clock=farm.clock, store=farm.store, catalogue=farm.catalogue, progress=farm.progress),
-            new_attempt=farm.new_id,
+            new_attempt=self._new_attempt,
         )
+
+    def _new_attempt(self, job: Job) -> str:
+        attempt = self._farm.new_id()
+        self._subjects[attempt] = job.id
+        return attempt
+
+    def _output(self, attempt: str, line: str) -> None:
+        """Pass a line on under the job's name: containers know only the attempt."""
+        subject = self._subjects.get(attempt) or attempt.rsplit(QUESTION, maxsplit=1)[-1]
+        self._farm.progress.output(subject, line)
 
     def tidy(self) -> None:
         """Clear away what dead runs left: their containers, their rooms; mark their attempts as interrupted."""

@@ -13,6 +13,8 @@ from farm.work.verify import VerifyPorts, verify
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from farm.model.job import Job
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hands:
@@ -21,14 +23,14 @@ class Hands:
     build: BuildPorts
     verify: VerifyPorts
     publish: PublishPorts
-    new_attempt: Callable[[], str]
+    new_attempt: Callable[[Job], str]
 
 
 def carry(command: Command, hands: Hands) -> Event:
     """Do what a command says and return what came of it. The farm's own failures are raised."""
     match command:
         case Build():
-            return BuildDone(job=command.job.id, outcome=build(command, hands.new_attempt(), hands.build))
+            return BuildDone(job=command.job.id, outcome=build(command, hands.new_attempt(command.job), hands.build))
         case Verify():
             return VerifyDone(job=command.job.id, outcome=verify(command, hands.verify))
         case Publish():
