@@ -7,9 +7,9 @@ bin := .venv/bin
 help:
 	@echo 'make demo   build the wheels of examples/requirements.txt, serve them, install them where there is no compiler'
 	@echo 'make test   everything: linters, types, import contracts, quick tests, then the tests in Docker'
-	@echo 'make check  the same without Docker: a minute'
+	@echo 'make check  the same without Docker: two minutes'
 	@echo 'make setup  only .venv and the Docker engine'
-	@echo 'make clean  remove .venv, caches and the store of the demo'
+	@echo 'make clean  remove .venv and caches; the store (.farm) stays'
 
 demo:
 	@.ci/setup
@@ -44,4 +44,4 @@ docker: images
 	PYTHONPATH=.ci $(bin)/python -m pytest -p no_skips -m docker
 
 clean:
-	rm -rf .venv .farm .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -159,12 +159,12 @@ class Player:
     def _at_client(self, command: str) -> list[str]:
         inside = (
             "for c in cc gcc clang; do if command -v $c; then echo 'this client has a compiler'; exit 99; fi; done; "
-            f"python3 -m venv /tmp/v && . /tmp/v/bin/activate && cd /work && {command}"
+            f"python3 -m venv /tmp/v && . /tmp/v/bin/activate && cd /client && {command}"
         )
         names = ("PIP_INDEX_URL", "PIP_TRUSTED_HOST", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
         given = [part for name in names for part in ("--env", name)]
         local = ["--env", "NO_PROXY=127.0.0.1", "--env", "no_proxy=127.0.0.1", "--env", "PIP_DISABLE_PIP_VERSION_CHECK=1"]
-        mount = ["--volume", f"{self.folder / 'examples'}:/work/examples:ro", "--network", "host"]
+        mount = ["--volume", f"{self.folder / 'examples'}:/client/examples:ro", "--network", "host"]
         return ["docker", "run", "--rm", *given, *local, *mount, self.client, "sh", "-ec", inside]
 
     def close(self) -> None:

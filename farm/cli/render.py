@@ -139,7 +139,8 @@ def _reason(row: Row) -> str:
     if row.state == "built" and row.seconds:
         text += f" in {row.seconds:.1f} s"
     if row.reason:
-        text += f": {row.reason}"
+        told = row.reason.replace("\n", "\n      ")
+        text += f": {told}"
     if row.required_by and row.state != "built":
         text += f" (for {', '.join(row.required_by[:3])}{', …' if len(row.required_by) > 3 else ''})"
     if row.diagnosis and row.diagnosis.line and row.diagnosis.line not in row.reason:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from farm.engine.machine import Machine, Progress
@@ -41,15 +40,17 @@ class LocalEngine:
         self._limit = limit
         # SimpleQueue: `put` may be interrupted by a signal handler that calls `put` itself.
         self._inbox: SimpleQueue[Event | BaseException] = SimpleQueue()
-        self._stopped = threading.Event()
-        self._abandoned = threading.Event()
+        # Plain flags: a second Ctrl-C may come while the first one's handler is in `stop`, and an Event's lock would then
+        # wait for itself.
+        self._stopped = False
+        self._abandoned = False
 
     def stop(self) -> None:
-        self._stopped.set()
+        self._stopped = True
         self._inbox.put(Stop())
 
     def abandon(self) -> None:
-        self._abandoned.set()
+        self._abandoned = True
         self.stop()
 
     def run(self, plan: Plan, tell: Callable[[tuple[Progress, ...]], None]) -> Finished:
@@ -70,14 +71,23 @@ class LocalEngine:
                 tell(machine.jobs)
                 if machine.done or under_way == 0:
                     break
-                message = self._inbox.get()
+                message = self._next()
                 under_way -= not isinstance(message, Stop)
                 if isinstance(message, BaseException):
                     # What breaks after `abandon` broke because of it: its container was killed.
-                    broken = broken if self._abandoned.is_set() else broken or message
+                    broken = broken if self._abandoned else broken or message
                     message = Stop()
-                commands = machine.on(message) if not self._abandoned.is_set() else ()
-        return Finished(jobs=machine.jobs, broken=broken, stopped=self._stopped.is_set())
+                commands = machine.on(message) if not self._abandoned else ()
+        return Finished(jobs=machine.jobs, broken=broken, stopped=self._stopped)
+
+    def _next(self) -> Event | BaseException:
+        # Python handles a signal between two of its own steps: one that comes just before a wait without end is not seen
+        # until that ends. So the wait ends twice a second.
+        while True:
+            try:
+                return self._inbox.get(timeout=0.5)
+            except Empty:
+                continue
 
     def _do(self, command: Command) -> None:
         try:

@@ -13,6 +13,7 @@ from farm.adapters.docker_engine import connect, translated
 from farm.adapters.inspector import WheelInspector
 from farm.adapters.rooms import QUESTION
 from farm.adapters.runtime import DockerProver
+from farm.errors import EngineError
 from farm.model.build import Limits
 from farm.model.demand import IndexOptions
 from farm.wire.site import processors, proxies
@@ -112,8 +113,7 @@ class Workshop:
     def tidy(self) -> None:
         """Clear away what dead runs left: their containers, their rooms; mark their attempts as interrupted."""
         farm = self._farm
-        for attempt in farm.store.catalogue.interrupted(farm.clock.now()):
-            farm.rooms.remove(attempt.id)
+        mark_interrupted(farm)
         with translated("looking for what dead runs left behind"):
             found = self._client.containers.list(all=True, filters={"label": [f"farm.store={farm.store_mark}"]})
             runs = {container.labels.get("farm.run", "") for container in found}
@@ -125,11 +125,20 @@ class Workshop:
                 farm.rooms.remove(room)
 
 
+def mark_interrupted(farm: Farm) -> None:
+    """Mark the attempts of dead runs as interrupted and remove their rooms; their logs stay."""
+    for attempt in farm.store.catalogue.interrupted(farm.clock.now()):
+        farm.rooms.remove(attempt.id)
+
+
 def kill_containers(farm: Farm) -> None:
     """Remove every container of this run, on a thread of its own: a signal handler must not wait for the engine."""
 
     def remove() -> None:
-        client = connect(farm.env.get("DOCKER_HOST"))
+        try:
+            client = connect(farm.env.get("DOCKER_HOST"))
+        except EngineError:
+            return  # an engine that is gone has no containers left
         remove_leftovers(client, {"farm.store": farm.store_mark, "farm.run": farm.run})
 
     threading.Thread(target=remove, name="farm-abandon").start()

@@ -61,7 +61,11 @@ def read_text(name: str, index: IndexSettings) -> str:
     for line in data.split(b"\n")[:2]:
         match = _CODING.match(line)
         if match:
-            return data.decode(match[1].decode("ascii"))
+            try:
+                return data.decode(match[1].decode("ascii"))
+            except LookupError as error:
+                message = f"its coding line names an encoding that is none: {error}"
+                raise UnicodeError(message) from error
     return data.decode("utf-8")
 
 

@@ -77,6 +77,29 @@ def test_a_mistake_on_the_command_line_is_exit_code_2_with_what_to_do(
     assert done.out == ""
 
 
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"caf\xe9==1\n", "can't decode byte 0xe9"),
+        (b"# coding: klingon\nthere\n", "unknown encoding: klingon"),
+        (b"# coding: hex\nthere\n", "'hex' is not a text encoding"),
+        (b"there\x00==1\n", "requirements.txt:1:6"),
+    ],
+)
+def test_a_requirements_file_that_is_no_text_is_told(shell: Shell, data: bytes, told: str) -> None:
+    (shell.folder / "requirements.txt").write_bytes(data)
+    done = shell.run(*BUILD)
+    assert done.code == 2
+    assert told in done.err
+
+
+def test_a_requirements_file_may_say_its_encoding(shell: Shell, index: IndexServer) -> None:
+    add_wheel(index, "there", "1.0")
+    for data in ("# coding: latin-1\n# caf\xe9\nthere\n".encode("latin-1"), "\ufeffthere\n".encode("utf-16-le"), b"\xef\xbb\xbfthere\r\n"):
+        (shell.folder / "requirements.txt").write_bytes(data)
+        assert shell.run(*BUILD).code == 0
+
+
 def test_every_fault_of_config_toml_is_told_at_once_with_the_nearest_key(shell: Shell) -> None:
     shell.requirements("there")
     shell.write("config.toml", 'targets = ["cp311-x"]\n[store]\npth = "x"\n[build]\njobs = "many"\n[recipes.foo]\nversions = "=!"\n')

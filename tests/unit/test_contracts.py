@@ -46,7 +46,8 @@ def uses(path: Path, module: str, attributes: frozenset[str] = frozenset()) -> b
         elif isinstance(node, ast.Import) and not attributes and any(a.name.split(".")[0] == module for a in node.names):
             return True
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            if node.value.id == module and node.attr in attributes:
+            found = node.value.id == module and node.attr in attributes
+            if found:
                 return True
     return False
 

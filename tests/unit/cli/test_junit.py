@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
 
 import pytest
 
@@ -12,8 +12,8 @@ from farm.model.report import Problem, Report, Row, State
 TARGET = "cp311-manylinux_2_36_x86_64"
 
 
-def parse(report: Report) -> ElementTree.Element:
-    return ElementTree.fromstring(junit(report))
+def parse(report: Report) -> ET.Element:
+    return ET.fromstring(junit(report))
 
 
 def row(state: State, reason: str = "why") -> Row:

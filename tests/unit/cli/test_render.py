@@ -86,6 +86,11 @@ def test_a_long_list_of_dependants_is_cut() -> None:
     assert "(for b, c, d, …)" in text
 
 
+def test_a_reason_of_several_lines_stays_below_its_package() -> None:
+    text = render.reasons(Report(rows=(row("a", "refused", reason="no archive:\n- not gz"),)))
+    assert text.splitlines() == ["cannot be planned (1):", f"  a 1.0 for {A}: no archive:", "      - not gz"]
+
+
 def test_problems_and_notes_are_told_in_words() -> None:
     problems = (
         Problem(subject=A, text="because\nof that", kind="unresolved"),

@@ -54,7 +54,7 @@ def test_constraints_reach_the_resolver_and_ask_for_nothing() -> None:
 
 @pytest.mark.parametrize("texts", [(["setup tools"], []), (["setuptools"], ["numpy<<3"])])
 def test_a_malformed_build_requirement_is_quoted(texts: tuple[list[str], list[str]]) -> None:
-    with pytest.raises(NoEnvironment, match="'(setup tools|numpy<<3)' is not a valid requirement"):
+    with pytest.raises(NoEnvironment, match=r"'(setup tools|numpy<<3)' is not a valid requirement"):
         environment(*texts, CP311, policy=DetectPolicy(), ports=make(FakeResolver(versions={})))
 
 

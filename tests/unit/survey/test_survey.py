@@ -18,6 +18,7 @@ from tests.fakes.nouns import CP311, CP313, canonical, project
 
 if TYPE_CHECKING:
     from farm.model.gap import Resolution, Unresolved
+    from farm.model.package import NormalizedName, Project
     from farm.model.target import Target
 
 WHEEL = "there-1.0-py3-none-any.whl"
@@ -81,8 +82,12 @@ def test_a_resolver_that_gets_no_answer_is_not_taken_for_no_solution(ports: Port
 
 
 def test_what_comes_from_a_url_is_never_looked_up_under_its_name(ports: Ports) -> None:
-    # The index is down for this name: asking it would give Unknown, and its page another project's files.
-    ports.upstream = FakeIndex(project("user", "user-1.0-py3-none-any.whl"), down=frozenset({"gap"}))
+    class Discreet(FakeIndex):
+        def project(self, name: NormalizedName) -> Project | None:
+            assert name != "gap", "the index has another project of that name"
+            return super().project(name)
+
+    ports.upstream = ports.farm = Discreet(project("user", "user-1.0-py3-none-any.whl"))
     demand = Demand(requirements=(asked("user"), asked("gap", 2, url="git+https://example.invalid/gap")))
     matrix = survey(demand, [CP311], DetectPolicy(), ports)
     (gap,) = (c for c in matrix.cells if c.pin.name == "gap")
