@@ -164,11 +164,11 @@ class _Run:
     def _interrupted(self, number: int, _frame: object) -> None:
         self._interrupts += 1
         if self._interrupts == 1 and number == signal.SIGINT:
-            render.err("\nstopping: what runs may finish, nothing new starts; Ctrl-C again stops now")
             self._farm.stop()
+            render.alert("\nstopping: what runs may finish, nothing new starts; Ctrl-C again stops now")
         else:
-            render.err("\nstopping now")
             self._farm.abandon()
+            render.alert("\nstopping now")
 
     def _tell(self, report: Report, broken: BaseException | None, *, stopped: bool) -> int:
         broken = broken or self._write_junit(report)

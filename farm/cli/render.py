@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 from farm.errors import FarmError
@@ -60,6 +62,12 @@ def out(text: str) -> None:
 
 def err(text: str) -> None:
     _print(text, sys.stderr)
+
+
+def alert(text: str) -> None:
+    """Write to stderr past Python's buffers: a signal handler may interrupt a `print`, which refuses to be entered twice."""
+    with suppress(OSError):
+        os.write(sys.stderr.fileno(), f"{text}\n".encode())
 
 
 def _print(text: str, stream: TextIO) -> None:

@@ -6,11 +6,11 @@ import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 
+from packaging.utils import canonicalize_name as canonical
+
 from farm.model.image import ImageSpec
 from farm.model.job import Dependency, Job, JobId, JobKey, Kind, Proof, Recipe, job_id
 from farm.model.outcome import Built, Check, Diagnosis, Failed, Published, StagedWheel, Verdict, Verified
-from packaging.utils import canonicalize_name as canonical
-
 from farm.model.package import Digest, IndexFile, Pin, Project, file_version, make_pin
 from farm.model.target import Target, parse_target
 
@@ -26,7 +26,7 @@ def digest(text: str) -> Digest:
 
 
 def index_file(filename: str, *, requires_python: str | None = None, yanked: bool | str = False) -> IndexFile:
-    name = canonical(filename.split("-")[0])
+    name = canonical(filename.split("-", maxsplit=1)[0])
     return IndexFile(
         filename=filename,
         url=f"https://upstream.example/files/{filename}",

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,6 +55,9 @@ def interrupted(shell: Shell, folder: Path, how: str, *signals: signal.Signals) 
     with subprocess.Popen(
         program, cwd=shell.folder, env=shell.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
+        # A run that does not stop must fail the test, not hang it.
+        watchdog = threading.Timer(40, process.kill)
+        watchdog.start()
         assert process.stdout is not None
         assert process.stdout.readline() == "building\n"
         told = ""
@@ -64,7 +68,8 @@ def interrupted(shell: Shell, folder: Path, how: str, *signals: signal.Signals) 
                 told += line
                 assert line, told
             told += line
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate()
+        watchdog.cancel()
     assert "Traceback" not in err, err
     return Done(code=process.returncode, out=out, err=told + err)
 

@@ -54,12 +54,11 @@ class Site:
         (self.folder / "config.toml").write_text(config)
 
     def start(self, *options: str) -> subprocess.Popen[str]:
-        # A shell that puts a child into the background has it ignore SIGINT; a terminal does not.
+        # `env --default-signal`: a shell that runs the tests in the background has its children ignore SIGINT.
         process = subprocess.Popen(
-            [sys.executable, "-m", "farm", "build", "-r", "requirements.txt", "--json", *options],
+            ["env", "--default-signal=INT", sys.executable, "-m", "farm", "build", "-r", "requirements.txt", "--json", *options],
             cwd=self.folder, env={**os.environ, "PYTHONPATH": str(REPOSITORY), **self.env}, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
         )  # fmt: skip
         self.started.append(process)
         return process

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import ssl
 import subprocess
 import sys
 import threading
@@ -85,10 +84,8 @@ version = "1.0"
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> ImageSettings:
-    certificates = ssl.get_default_verify_paths().cafile
-    if certificates is None:
-        pytest.skip("this host has no bundle of CA certificates")
-    return ImageSettings(cache=tmp_path_factory.mktemp("images"), certificates=Path(certificates), families=("debian",))
+    bundle = certificates(IndexSettings(url=""), os.environ)
+    return ImageSettings(cache=tmp_path_factory.mktemp("images"), certificates=bundle, families=("debian",))
 
 
 @pytest.fixture(scope="module")

@@ -47,9 +47,9 @@ def test_every_fault_is_told_at_once_with_its_path() -> None:
 
 
 def test_a_recipe_is_chosen_by_version() -> None:
-    settings = read(
-        recipes={"Demo": [{"versions": ">=2", "system-packages": {"debian": ["libnew-dev"]}}, {"system-packages": {"debian": ["libold-dev"]}}]}
-    )
+    new = {"versions": ">=2", "system-packages": {"debian": ["libnew-dev"]}}
+    old = {"system-packages": {"debian": ["libold-dev"]}}
+    settings = read(recipes={"Demo": [new, old]})
     assert settings.recipe(make_pin("demo", "2.1")).packages_for("debian") == ("libnew-dev",)
     assert settings.recipe(make_pin("demo", "1.9")).packages_for("debian") == ("libold-dev",)
     assert settings.recipe(make_pin("other", "1")).packages_for("debian") == ()

@@ -7,6 +7,5 @@ from setuptools import Extension, setup
 
 if "bdist_wheel" in sys.argv:
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(86400)", "farm-hangs-marker"], start_new_session=True)
-    print("HANGING NOW", flush=True)
     time.sleep(86400)
 setup(name="farm-hangs-late", version="1.0", ext_modules=[Extension("farm_hangs_late", ["farm_hangs_late.c"])])

@@ -15,7 +15,10 @@ from farm.model.target import parse_target
 
 @pytest.mark.parametrize(
     "name",
-    ["cp312-manylinux_2_28_x86_64", "cp314t-musllinux_1_2_aarch64", "cp313-macosx_14_0_arm64", "cp312-win_amd64", "pp311-manylinux_2_17_x86_64"],
+    [
+        "cp312-manylinux_2_28_x86_64", "cp314t-musllinux_1_2_aarch64", "cp313-macosx_14_0_arm64", "cp312-win_amd64",
+        "pp311-manylinux_2_17_x86_64",
+    ],
 )
 def test_a_name_reads_back(name: str) -> None:
     assert parse_target(name).name == name
@@ -29,7 +32,9 @@ def test_the_patch_release_can_be_given() -> None:
     assert parse_target("cp311-win_amd64@3.11.9").markers["python_full_version"] == "3.11.9"
 
 
-@pytest.mark.parametrize("name", ["cp312-manylinux_x86", "python3.12", "cp311t-win_amd64", "cp312-linux_2_1_sparc", "cp311-win_amd64@3.12.1", ""])
+@pytest.mark.parametrize(
+    "name", ["cp312-manylinux_x86", "python3.12", "cp311t-win_amd64", "cp312-linux_2_1_sparc", "cp311-win_amd64@3.12.1", ""]
+)
 def test_an_unknown_name_is_refused_with_an_example(name: str) -> None:
     with pytest.raises(UsageError, match="expected PYTHON-PLATFORM") as refused:
         parse_target(name)
