@@ -2,7 +2,7 @@
 MAKEFLAGS += --no-print-directory
 bin := .venv/bin
 
-.PHONY: help demo test setup check lint types contracts quick images docker clean
+.PHONY: help demo test setup check lint types contracts quick functional images docker clean
 
 help:
 	@echo 'make demo   build the wheels of examples/requirements.txt, serve them, install them where there is no compiler'
@@ -22,7 +22,7 @@ test: setup
 	@$(MAKE) check
 	@$(MAKE) docker
 
-check: lint types contracts quick
+check: lint types contracts quick functional
 
 lint:
 	$(bin)/ruff check farm tests benchmarks .ci examples
@@ -34,7 +34,11 @@ contracts:
 	$(bin)/lint-imports
 
 quick:
-	$(bin)/python -m pytest -q -m 'not docker'
+	$(bin)/python -m pytest -q tests/unit tests/property
+
+# Real child processes on loopback: the command line, uv, pip, a publisher that is killed. Neither Docker nor network.
+functional:
+	$(bin)/python -m pytest -q -m 'not docker' tests/functional tests/integration
 
 images:
 	$(bin)/farm images build

@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from packaging.version import InvalidVersion, Version
 
 from farm.adapters import process
 from farm.adapters.wheel_record import check_paths, check_record, top_level_modules
+from farm.errors import FarmError
 from farm.model.build import WheelFacts
 from farm.model.package import WheelName, parse_wheel_name
 
@@ -119,6 +121,10 @@ class WheelInspector:
                 return [f"abi3audit cannot read it: {told[-1] if told else error}"]
 
     def _run(self, module: str, *arguments: str) -> process.Completed:
+        if find_spec(module) is None:
+            raise FarmError(
+                f"{module} is not installed beside farm, so no wheel can be checked", solution=f"install farm again (pip install {module})"
+            )
         argv = (sys.executable, "-I", "-m", module, *arguments)
         environment = {"LANG": "C.UTF-8", "NO_COLOR": "1", **self._environment}
         return process.run(process.Command(argv=argv, env=environment, timeout=_AUDIT_SECONDS))

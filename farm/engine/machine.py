@@ -181,5 +181,15 @@ class Machine:
         return settled and all(self._published(need) for need in progress.job.needs if need in self._jobs)
 
     def _may_verify(self, progress: Progress) -> bool:
-        """Wheels that go beside it need only be built: packages that require each other at run time prove each other."""
-        return all(self._built(need) for need in progress.job.beside if need in self._jobs)
+        """What goes beside a wheel is published first, so that the outcome does not hang on who is quicker.
+
+        Packages that require each other at run time prove each other: there, built is enough.
+        """
+        job = progress.job
+        for need in job.beside:
+            other = self._jobs.get(need)
+            if other is None or self._published(need):
+                continue
+            if job.id not in other.job.beside or self._built(need) is None:
+                return False
+        return True

@@ -129,12 +129,16 @@ def job_id(pin: Pin, target: Target) -> JobId:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A gap that cannot become a job, and why: an unreadable sdist, build requirements without a solution, a cycle."""
+    """A gap that cannot become a job, and why: an unreadable sdist, build requirements without a solution, a cycle.
+
+    `unknown` when an index did not answer while it was planned: then it may well be possible.
+    """
 
     pin: Pin
     target: Target
     reason: str
     via: tuple[str, ...]
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,7 +101,7 @@ class Verified:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """A wheel that clients can install. `already` when the index had those very bytes."""
+    """A wheel that clients can install. `already` when the index had it, from the same sdist, before."""
 
     verified: Verified
     url: str

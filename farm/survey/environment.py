@@ -8,7 +8,6 @@ from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement as Specified
 from packaging.utils import canonicalize_name
 
-from farm.errors import UpstreamError
 from farm.model.demand import Demand, Origin, Requirement
 from farm.model.gap import Cell, Unresolved
 from farm.survey.detect import DetectPolicy, detect
@@ -40,15 +39,11 @@ def environment(
 ) -> tuple[Cell, ...]:
     """Return a cell for each package of a build environment: what is there, and what would have to be built first.
 
-    NoEnvironment when a requirement is malformed, when they have no solution, or when an index did not answer.
+    NoEnvironment when a requirement is malformed or they have no solution; UpstreamError when an index did not answer.
     """
     where = Origin(file="build requirements", line=1)
     demand = Demand(requirements=tuple(_parsed(texts, where)), constraints=tuple(_parsed(constraints, where)))
-    try:
-        resolution = ports.resolver.resolve(demand, target)
-    except UpstreamError as error:
-        message = f"its build requirements could not be resolved: {error.reason}"
-        raise NoEnvironment(message) from error
+    resolution = ports.resolver.resolve(demand, target)
     if isinstance(resolution, Unresolved):
         message = f"its build requirements have no solution: {resolution.explanation}"
         raise NoEnvironment(message)

@@ -6,8 +6,9 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from farm.errors import FarmError
-from farm.model.gap import Cell, Missing, Present
+from farm.errors import ImageError, UpstreamError
+from farm.model.build import BadSdist, IntegrityError
+from farm.model.gap import Cell, Missing, Present, Unknown
 from farm.model.job import Dependency, Job, JobId, Plan, Proof, Recipe, Refusal, SdistFacts, job_id
 from farm.survey.detect import DetectPolicy
 from farm.survey.environment import NoEnvironment, environment
@@ -36,20 +37,25 @@ class PlanPorts:
 
 
 class _Refused(Exception):  # noqa: N818 - private: ends the planning of one gap
-    pass
+    def __init__(self, reason: str, *, unknown: bool = False) -> None:
+        super().__init__(reason)
+        self.unknown = unknown
 
 
 def plan(matrix: Matrix, policy: DetectPolicy, ports: PlanPorts) -> Plan:
     """Return the plan for every gap of the matrix.
 
-    ImageError when no image serves a target that has gaps. A gap that cannot become a job is refused with its reason,
-    and so is what needs it.
+    A gap that cannot become a job is refused with its reason, and so is what needs it. ImageError when that is so of every
+    gap for want of an image.
     """
     draft = _Draft(policy, ports)
     for cell in matrix.cells:
         draft.note(cell)
     draft.settle()
-    return draft.finish()
+    made = draft.finish()
+    if draft.unserved is not None and not made.jobs:
+        raise draft.unserved
+    return made
 
 
 class _Draft:
@@ -65,6 +71,7 @@ class _Draft:
         self._refused: dict[JobId, Refusal] = {}
         self._environments: dict[tuple[tuple[str, ...], tuple[str, ...], Target], tuple[Cell, ...]] = {}
         self._worlds: dict[Target, dict[NormalizedName, Cell]] = {}
+        self.unserved: ImageError | None = None
 
     def note(self, cell: Cell) -> None:
         """Take in a cell of the user's own matrix."""
@@ -87,10 +94,15 @@ class _Draft:
             try:
                 self._jobs[identity] = self._job(cell)
             except _Refused as refused:
-                self._refuse(cell, str(refused))
+                self._refuse(cell, str(refused), unknown=refused.unknown)
+            except UpstreamError as error:
+                self._refuse(cell, error.reason, unknown=True)
+            except ImageError as error:
+                self.unserved = error
+                self._refuse(cell, error.reason.splitlines()[0])
 
-    def _refuse(self, cell: Cell, reason: str) -> None:
-        refusal = Refusal(pin=cell.pin, target=cell.target, reason=reason, via=cell.via)
+    def _refuse(self, cell: Cell, reason: str, *, unknown: bool = False) -> None:
+        refusal = Refusal(pin=cell.pin, target=cell.target, reason=reason, via=cell.via, unknown=unknown)
         self._refused[job_id(cell.pin, cell.target)] = refusal
 
     def _job(self, cell: Cell) -> Job:
@@ -119,7 +131,7 @@ class _Draft:
     def _facts(self, cell: Cell, gap: Missing) -> SdistFacts:
         try:
             return self._ports.sdists.facts(cell.pin, gap.sdist)
-        except FarmError as error:
+        except (BadSdist, IntegrityError) as error:
             raise _Refused(error.reason) from error
 
     def _requirements(self, cell: Cell, texts: Sequence[str], recipe: Recipe) -> tuple[Cell, ...]:
@@ -138,7 +150,7 @@ class _Draft:
             self._add(replace(each, via=(f"{cell.pin} (build requirement)",)), world)
             if not isinstance(each.presence, Present | Missing):
                 message = f"its build dependency {each.pin} cannot be had for {each.target}: {each.presence.reason}"
-                raise _Refused(message)
+                raise _Refused(message, unknown=isinstance(each.presence, Unknown))
         return cells
 
     def _dependency(self, cell: Cell) -> Dependency:
@@ -184,22 +196,24 @@ class _Draft:
     def _without_refused(self, jobs: dict[JobId, Job]) -> dict[JobId, Job]:
         """Refuse, round by round, each job that needs something which cannot be had."""
         while True:
-            lost = {identity: why for identity, job in jobs.items() if (why := self._lost(job, jobs))}
+            lost = {identity: found for identity, job in jobs.items() if (found := self._lost(job, jobs))}
             if not lost:
                 return jobs
-            for identity, why in lost.items():
+            for identity, (why, unknown) in lost.items():
                 job = jobs.pop(identity)
-                self._refused[identity] = Refusal(pin=job.pin, target=job.target, reason=why, via=job.via)
+                self._refused[identity] = Refusal(pin=job.pin, target=job.target, reason=why, via=job.via, unknown=unknown)
 
-    def _lost(self, job: Job, jobs: dict[JobId, Job]) -> str:
+    def _lost(self, job: Job, jobs: dict[JobId, Job]) -> tuple[str, bool] | None:
         for dependency in (*job.requires, *job.proofs[0].beside):
             if dependency.job is None or dependency.job in jobs:
                 continue
             refusal = self._refused.get(dependency.job)
             cell = self._cells.get((dependency.pin, job.target))
-            why = refusal.reason if refusal else getattr(cell.presence, "reason", "") if cell else ""
-            return f"it needs {dependency.pin}, which cannot be had: {why}"
-        return ""
+            presence = cell.presence if cell else None
+            why = refusal.reason if refusal else getattr(presence, "reason", "")
+            unknown = refusal.unknown if refusal else isinstance(presence, Unknown)
+            return f"it needs {dependency.pin}, which cannot be had: {why}", unknown
+        return None
 
 
 def _within(job: Job, jobs: dict[JobId, Job]) -> tuple[Proof, ...]:

@@ -292,6 +292,10 @@ def _unreadable(file: _File, error: OSError | UnicodeError) -> Fault:
         excerpt="",
         found=f"nothing readable: {told}",
         expected=f"a {kind} file",
-        solution=f"correct the path{advice}, or create the file",
+        solution=(
+            "save the file as UTF-8, or name its encoding in its first line: # -*- coding: ENCODING -*-"
+            if isinstance(error, UnicodeError)
+            else f"correct the path{advice}, or create the file"
+        ),
         via=file.via,
     )

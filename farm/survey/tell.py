@@ -53,7 +53,7 @@ def _row(cell: Cell, refused: dict[JobId, Refusal]) -> Row:
             return _with(base, "farm-wheel" if where == "farm" else theirs, note, file.filename)
         case Missing(reason=reason):
             refusal = refused.get(job_id(cell.pin, cell.target))
-            return _with(base, "refused", refusal.reason) if refusal else _with(base, "build", reason)
+            return _with(base, _refused(refusal), refusal.reason) if refusal else _with(base, "build", reason)
         case Impossible(reason=reason):
             return _with(base, "impossible", reason)
         case Unknown(reason=reason):
@@ -66,6 +66,10 @@ def _with(row: Row, state: State, reason: str, file: str = "") -> Row:
     return replace(row, state=state, reason=reason, file=file)
 
 
+def _refused(refusal: Refusal) -> State:
+    return "unknown" if refusal.unknown else "refused"
+
+
 def _job_row(job: Job) -> Row:
     return Row(
         name=job.pin.name, version=str(job.pin.version), target=job.target.name, state="build",
@@ -75,6 +79,6 @@ def _job_row(job: Job) -> Row:
 
 def _refusal_row(refusal: Refusal) -> Row:
     return Row(
-        name=refusal.pin.name, version=str(refusal.pin.version), target=refusal.target.name, state="refused",
+        name=refusal.pin.name, version=str(refusal.pin.version), target=refusal.target.name, state=_refused(refusal),
         reason=refusal.reason, required_by=refusal.via,
     )  # fmt: skip

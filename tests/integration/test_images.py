@@ -14,9 +14,11 @@ import pytest
 from farm.adapters import docker_engine
 from farm.adapters.image_files import ImageFiles
 from farm.adapters.images import DockerImages, ImageSettings
+from farm.adapters.pipconfig import IndexSettings
 from farm.errors import EngineError, ImageError
 from farm.model.image import Image, parse_spec
 from farm.model.target import parse_target
+from farm.wire.site import certificates
 
 pytestmark = pytest.mark.docker
 

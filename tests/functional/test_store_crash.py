@@ -25,7 +25,7 @@ from tests.fakes.store import Wheelmaker
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 # Everything that changes the disk, or the process's hold on it, passes one of these audit events.
 _STEPS = ("open", "os.rename", "os.remove", "os.mkdir", "os.chmod", "os.truncate", "fcntl.flock", "sqlite3.connect")
 
