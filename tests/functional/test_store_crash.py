@@ -159,7 +159,7 @@ _FILLING = """
     from pathlib import Path
     from farm.errors import StoreError
     from tests.fakes.store import Wheelmaker
-    from tests.unit.adapters.test_store_crash import check_readers, check_recovered, open_store, publish
+    from tests.functional.test_store_crash import check_readers, check_recovered, open_store, publish
 
     root, maker = Path(sys.argv[1]) / "store", Wheelmaker(folder=Path(sys.argv[2]))
     published = 0
