@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from farm.adapters import process
+from farm.adapters.container import OPEN_FILES
 from farm.adapters.frontend import build_environment, config_arguments, out_of_memory, telling_line
 from farm.errors import EngineError
 from farm.model.outcome import Diagnosis
@@ -171,6 +172,7 @@ def _create_args(host: ContainerHost, request: BuildRequest) -> tuple[str, ...]:
         f"--pids-limit={limits.processes}",
         *((f"--cpus={limits.cpus}",) if limits.cpus else ()),
         "--ulimit=core=0",
+        f"--ulimit=nofile={OPEN_FILES}",
         "--init",
         "--log-driver=none",
         *labels,

@@ -34,6 +34,8 @@ USER = "1000:1000"
 HOME = "/tmp/home"  # noqa: S108 - a path inside the container
 _SPOOL = 32 << 20
 _FILE = 8 << 30
+OPEN_FILES = 16384
+"""As many as a build wants. Engines differ in what they give unasked, and some programs walk through all of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +227,11 @@ class Container:
             memswap_limit=limits.memory,
             pids_limit=limits.processes,
             nano_cpus=int(limits.cpus * 1e9) or None,
-            ulimits=[Ulimit(name="core", soft=0, hard=0), Ulimit(name="fsize", soft=_FILE, hard=_FILE)],
+            ulimits=[
+                Ulimit(name="core", soft=0, hard=0),
+                Ulimit(name="fsize", soft=_FILE, hard=_FILE),
+                Ulimit(name="nofile", soft=OPEN_FILES, hard=OPEN_FILES),
+            ],
             log_config=LogConfig(type="none"),
             environment={"HOME": HOME, **dict(plan.environment)},
             init=True,

@@ -69,4 +69,6 @@ RUN set -e; \
         "${tool}" --version; \
     done; \
     which bash patch pkg-config tar unzip
+# Where cibuildwheel works: with some engines root without capabilities may not make folders in /.
+RUN mkdir -p /project /output
 CMD ["/bin/bash"]

