@@ -263,7 +263,7 @@ class Container:
 def remove_leftovers(client: DockerClient, labels: Mapping[str, str]) -> int:
     """Remove every container that has all these labels, running or not; return how many there were."""
     with translated("listing containers"):
-        found = client.containers.list(all=True, filters={"label": [f"{k}={v}" for k, v in labels.items()]})
+        found = client.containers.list(all=True, ignore_removed=True, filters={"label": [f"{k}={v}" for k, v in labels.items()]})
     for container in found:
         _remove(container)
     return len(found)

@@ -115,7 +115,7 @@ class Workshop:
         farm = self._farm
         mark_interrupted(farm)
         with translated("looking for what dead runs left behind"):
-            found = self._client.containers.list(all=True, filters={"label": [f"farm.store={farm.store_mark}"]})
+            found = self._client.containers.list(all=True, ignore_removed=True, filters={"label": [f"farm.store={farm.store_mark}"]})
             runs = {container.labels.get("farm.run", "") for container in found}
         for run in runs - {farm.run}:
             if not farm.store.locks.alive(run):

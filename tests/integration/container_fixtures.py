@@ -76,7 +76,7 @@ class Farm:
 
     def containers(self) -> int:
         labels = {"label": [f"farm.run={self.host.run}"]}
-        return len(self.host.client.containers.list(all=True, filters=labels))
+        return len(self.host.client.containers.list(all=True, ignore_removed=True, filters=labels))
 
 
 @pytest.fixture(scope="session")

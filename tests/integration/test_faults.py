@@ -87,7 +87,7 @@ class Site:
         import hashlib  # noqa: PLC0415 - the mark that farm puts on its containers
 
         mark = hashlib.sha256(str((self.folder / ".farm").absolute()).encode()).hexdigest()[:12]
-        found = self.engine.containers.list(all=True, filters={"label": f"farm.store={mark}"})
+        found = self.engine.containers.list(all=True, ignore_removed=True, filters={"label": f"farm.store={mark}"})
         assert isinstance(found, list)
         return found
 
