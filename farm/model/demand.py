@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from packaging.markers import Marker
     from packaging.utils import NormalizedName
 
+    from farm.model.lock import Lock, LockedDependency, LockedPackage, PythonLimit
+
 _T = TypeVar("_T")
 _NamePair = tuple[frozenset[str], frozenset[str]]
 
@@ -154,7 +156,10 @@ class Remark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
-    """Everything asked for. `files` names every file read, once each, in order; `direct` never goes to a resolver."""
+    """Everything asked for. `files` names every file read, once each, in order; `direct` never goes to a resolver.
+
+    `locks` are resolved already. `pythons` are limits that every target must keep.
+    """
 
     requirements: tuple[Requirement, ...] = ()
     constraints: tuple[Requirement, ...] = ()
@@ -162,6 +167,8 @@ class Demand:
     options: IndexOptions = field(default_factory=IndexOptions)
     files: tuple[str, ...] = ()
     remarks: tuple[Remark, ...] = ()
+    locks: tuple[Lock, ...] = ()
+    pythons: tuple[PythonLimit, ...] = ()
 
     @staticmethod
     def empty() -> Demand:
@@ -176,6 +183,8 @@ class Demand:
             options=self.options.then(other.options),
             files=_joined(self.files, other.files),
             remarks=_joined(self.remarks, other.remarks),
+            locks=self.locks + other.locks,
+            pythons=_joined(self.pythons, other.pythons),
         )
 
     @property
@@ -192,7 +201,7 @@ class Demand:
         requirements counts: resolvers prefer what comes first. What a path or URL holds is not looked at.
         """
         options = self.options
-        content = {
+        content: dict[str, object] = {
             "requirements": _distinct(self.requirements),
             "constraints": _distinct(self.constraints),
             "direct": _distinct(self.direct),
@@ -201,6 +210,10 @@ class Demand:
             "releases": [sorted(options.all_releases), sorted(options.only_final), options.pre],
             "checks_hashes": self.checks_hashes,
         }
+        if self.locks:
+            content["locks"] = [_described_lock(lock) for lock in self.locks]
+        if self.pythons:
+            content["pythons"] = sorted(str(limit.specifier) for limit in self.pythons)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -232,3 +245,27 @@ def _described(entry: Requirement | DirectSource) -> list[object]:
         entry.editable,
         entry.config_settings,
     ]
+
+
+def _described_lock(lock: Lock) -> list[object]:
+    roots = None if lock.roots is None else [_described_edge(edge) for edge in lock.roots]
+    own = [lock.kind, roots, str(lock.requires_python), [str(marker) for marker in lock.environments]]
+    return [*own, sorted(lock.extras), sorted(lock.groups), [_described_package(package) for package in lock.packages]]
+
+
+def _described_package(package: LockedPackage) -> list[object]:
+    return [
+        package.name,
+        str(package.version),
+        str(package.marker or ""),
+        str(package.requires_python),
+        sorted(package.extras),
+        [[file.filename, file.url, file.sha256] for file in package.files],
+        sorted(package.hashes),
+        [_described_edge(edge) for edge in package.dependencies],
+        [package.direct, package.editable, package.member, package.source],
+    ]
+
+
+def _described_edge(edge: LockedDependency) -> list[object]:
+    return [edge.name, str(edge.marker or ""), sorted(edge.extras), edge.under, str(edge.version), edge.source]
