@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from farm.model.package import IndexFile, NormalizedName, Pin
+    from farm.model.package import IndexFile, NormalizedName, Pin, Version
     from farm.model.target import Target
 
 
@@ -66,7 +66,24 @@ class Unknown:
     reason: str
 
 
-Presence = Present | Missing | Impossible | Unknown
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hidden:
+    """The wheel is there, but this client's `pip` knows none of its tags that fit; `needs` is the oldest pip that does.
+
+    Nothing is built for it: a wheel of the farm's own would carry tags that this pip does not know either.
+    """
+
+    file: IndexFile
+    where: Literal["upstream", "farm"]
+    pip: Version
+    needs: Version
+
+    @property
+    def reason(self) -> str:
+        return f"present, pip {self.pip} cannot see it: needs >= {self.needs}"
+
+
+Presence = Present | Hidden | Missing | Impossible | Unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -17,19 +17,27 @@ from packaging.tags import Tag, compatible_tags, cpython_tags, generic_tags, mac
 from farm.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _NAME = re.compile(
     r"(?P<impl>cp|pp)(?P<major>3)(?P<minor>\d{1,2})(?P<t>t?)-(?P<platform>[a-z0-9_]+?)(?:@(?P<patch>3\.\d+\.\d+))?"
 )
 _LINUX = re.compile(r"(?P<kind>manylinux|musllinux)_(?P<major>\d+)_(?P<minor>\d+)_(?P<arch>[a-z0-9_]+)")
-_MACOS = re.compile(r"macosx_(?P<major>\d+)_(?P<minor>\d+)_(?P<arch>x86_64|arm64)")
+_MACOS = re.compile(r"macosx_(?P<major>1\d|[2-9]\d)_(?P<minor>\d+)_(?P<arch>x86_64|arm64)")
+# cibuildwheel's identifiers leave the level out; it is that of the image it builds in by default, and uv's for macOS.
+_BARE = re.compile(r"(?P<kind>manylinux|musllinux|macosx)_(?P<arch>[a-z][a-z0-9_]*)")
+_BARE_LEVELS = {"manylinux": "2_28", "musllinux": "1_2", "macosx": "13_0"}
+_BARE_EXCEPTIONS = {("manylinux", "armv7l"): "2_31", ("manylinux", "riscv64"): "2_39"}
 _ALIASES = {"manylinux1": "manylinux_2_5", "manylinux2010": "manylinux_2_12", "manylinux2014": "manylinux_2_17"}
-_LINUX_ARCHES = ("x86_64", "aarch64", "i686", "armv7l", "ppc64le", "s390x", "riscv64")
+_LINUX_ARCHES = ("x86_64", "aarch64", "i686", "armv7l", "armv8l", "ppc64le", "s390x", "riscv64", "loongarch64")
 _WINDOWS = {"win_amd64": "AMD64", "win_arm64": "ARM64", "win32": "x86"}
 # The oldest patch release that a supported distribution still ships; markers and Requires-Python may read it.
-_ASSUMED_PATCH = {(3, 9): 2, (3, 10): 6, (3, 11): 2, (3, 12): 3, (3, 13): 5}
+_ASSUMED_PATCH = {(3, 8): 10, (3, 9): 2, (3, 10): 6, (3, 11): 2, (3, 12): 3, (3, 13): 5}
+# The last release of PyPy for each Python, which `implementation_version` reads.
+_PYPY = {(3, 9): "7.3.16", (3, 10): "7.3.19"}
+_LATEST_PYPY = "7.3.20"
 _ABI_SINCE_MANYLINUX = {"x86_64": 5, "i686": 5}
+_NATIVE = ("native", "host")
 
 Libc = Literal["manylinux", "musllinux"]
 
@@ -39,7 +47,7 @@ class Target:
     """One kind of client.
 
     `platform` is a platform tag (`manylinux_2_28_x86_64`, `macosx_14_0_arm64`, `win_amd64`); `full_version` is the
-    interpreter's, three numbers.
+    interpreter's, three numbers; `assumed` when nobody said which patch release it is.
     """
 
     implementation: Literal["cp", "pp"]
@@ -47,6 +55,7 @@ class Target:
     free_threaded: bool
     platform: str
     full_version: str
+    assumed: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         return self.name
@@ -59,6 +68,11 @@ class Target:
     @property
     def name(self) -> str:
         return f"{self.python_tag}-{self.platform}"
+
+    @property
+    def full_name(self) -> str:
+        """The name with the patch release: `cp312-win_amd64@3.12.4`."""
+        return f"{self.name}@{self.full_version}"
 
     @property
     def libc(self) -> tuple[Libc, int, int] | None:
@@ -75,13 +89,15 @@ class Target:
         linux = _LINUX.fullmatch(self.platform) or _MACOS.fullmatch(self.platform)
         return linux["arch"] if linux else self.platform.removeprefix("win_")
 
+    @property
+    def machines(self) -> tuple[str, ...]:
+        """The processors whose wheels run here, best first: armv8l in 32 bits also runs armv7l's (as in packaging)."""
+        return ("armv8l", "armv7l") if self.arch == "armv8l" else (self.arch,)
+
     @cached_property
     def ranks(self) -> Mapping[Tag, int]:
-        """Each tag that this client takes, with its rank; 0 is the best (the order of `packaging.tags.sys_tags`)."""
-        ranks: dict[Tag, int] = {}
-        for tag in _tags(self):
-            ranks.setdefault(tag, len(ranks))
-        return ranks
+        """Each tag that this client takes, with its rank; 0 is the best (the order of pip 26.3)."""
+        return rank_tags(tags_for(self))
 
     @cached_property
     def markers(self) -> Mapping[str, str]:
@@ -97,8 +113,14 @@ class Target:
 def parse_target(text: str) -> Target:
     """Return the target of a name such as `cp312-manylinux_2_28_x86_64` or `cp311-win_amd64@3.11.9`.
 
-    `manylinux2014_x86_64` and its like are read as the level they stand for (PEP 600). UsageError otherwise.
+    `manylinux2014_x86_64` and its like are read as the level they stand for (PEP 600), cibuildwheel's
+    `cp312-manylinux_x86_64` as the level that it builds for. `native` and `host` are the running interpreter. UsageError
+    otherwise, with the nearest names.
     """
+    if text.strip() in _NATIVE:
+        from farm.model.interpreter import running_target  # noqa: PLC0415 - it reads targets itself
+
+        return running_target()
     match = _NAME.fullmatch(text.strip())
     platform = _platform(match["platform"]) if match else None
     if match is None or platform is None:
@@ -111,14 +133,19 @@ def parse_target(text: str) -> Target:
         raise _unknown(text)
     implementation: Literal["cp", "pp"] = "pp" if match["impl"] == "pp" else "cp"
     return Target(
-        implementation=implementation, python=python, free_threaded=bool(match["t"]), platform=platform, full_version=full
-    )
+        implementation=implementation, python=python, free_threaded=bool(match["t"]), platform=platform, full_version=full,
+        assumed=match["patch"] is None,
+    )  # fmt: skip
 
 
 def _platform(text: str) -> str | None:
     for alias, level in _ALIASES.items():
         if text.startswith(alias + "_"):
             text = level + text.removeprefix(alias)
+    bare = _BARE.fullmatch(text)
+    if bare:
+        level = _BARE_EXCEPTIONS.get((bare["kind"], bare["arch"]), _BARE_LEVELS[bare["kind"]])
+        text = f"{bare['kind']}_{level}_{bare['arch']}"
     linux = _LINUX.fullmatch(text)
     if linux:
         return text if linux["arch"] in _LINUX_ARCHES else None
@@ -126,25 +153,31 @@ def _platform(text: str) -> str | None:
 
 
 def _unknown(text: str) -> UsageError:
-    examples = [
-        f"cp3{minor}{t}-{platform}"
-        for minor in range(9, 16)
-        for t in (("", "t") if minor >= 13 else ("",))
-        for platform in (
-            "manylinux_2_17_x86_64", "manylinux_2_28_x86_64", "manylinux_2_36_x86_64", "manylinux_2_41_x86_64",
-            "manylinux_2_28_aarch64", "musllinux_1_2_x86_64", "musllinux_1_2_aarch64", "macosx_14_0_arm64", "win_amd64",
-        )
-    ]  # fmt: skip
-    near = difflib.get_close_matches(text, examples, n=3, cutoff=0.5)
-    hint = f"perhaps you meant {', '.join(near)}" if near else "for example cp312-manylinux_2_28_x86_64"
-    return UsageError(
+    expected = (
         f"unknown target {text!r}: expected PYTHON-PLATFORM, such as cp312-manylinux_2_28_x86_64,"
-        " cp314t-musllinux_1_2_aarch64, cp313-macosx_14_0_arm64 or cp312-win_amd64",
-        solution=hint,
+        " cp314t-musllinux_1_2_aarch64, cp313-macosx_14_0_arm64 or cp312-win_amd64, or native"
     )
+    if "universal2" in text:
+        given = re.match(r"(?:cp|pp)3\d+t?", text)
+        python = given[0] if given else "cp313"
+        hint = f"a Mac is arm64 or x86_64, and takes universal2 wheels: {python}-macosx_14_0_arm64, {python}-macosx_14_0_x86_64"
+        return UsageError(expected, solution=hint)
+    near = difflib.get_close_matches(text, _examples(text), n=3, cutoff=0.5)
+    return UsageError(expected, solution=f"perhaps you meant {', '.join(near)}" if near else "for example cp312-manylinux_2_28_x86_64")
 
 
-def _platforms(target: Target) -> Iterator[str]:
+def _examples(text: str) -> list[str]:
+    """Return names near which a wrong one may lie; a level that the text itself names is among them."""
+    levels = dict.fromkeys((*re.findall(r"linux_?(\d+_\d+)", text), "2_17", "2_28", "2_36", "2_41"))
+    arches = ("x86_64", "aarch64", "i686", "armv7l", "ppc64le", "s390x", "riscv64")
+    platforms = [f"manylinux_{level}_{arch}" for level in levels for arch in arches]
+    platforms += [f"musllinux_1_2_{arch}" for arch in arches]
+    platforms += ["macosx_14_0_arm64", "macosx_14_0_x86_64", *_WINDOWS]
+    pythons = [f"cp3{minor}{t}" for minor in range(9, 16) for t in (("", "t") if minor >= 13 else ("",))]
+    return [f"{python}-{platform}" for python in (*pythons, "pp310", "pp311") for platform in platforms]
+
+
+def _platforms(target: Target, *, linux_first: bool) -> Iterator[str]:
     """Yield the platform tags that the client takes, best first (PEP 600, PEP 656; an alias after its level)."""
     macos = _MACOS.fullmatch(target.platform)
     if macos:
@@ -154,27 +187,44 @@ def _platforms(target: Target) -> Iterator[str]:
     if libc is None:
         yield target.platform
         return
+    native = [f"linux_{machine}" for machine in target.machines]
+    levels = [platform for machine in target.machines for platform in _levels(libc, machine)]
+    yield from (*native, *levels) if linux_first else (*levels, *native)
+
+
+def _levels(libc: tuple[Libc, int, int], machine: str) -> Iterator[str]:
     kind, major, minor = libc
-    # `linux_*` comes first in packaging's own list, so that is the order in which pip ranks it.
-    yield f"linux_{target.arch}"
-    lowest = _ABI_SINCE_MANYLINUX.get(target.arch, 17) if kind == "manylinux" else 0
+    lowest = _ABI_SINCE_MANYLINUX.get(machine, 17) if kind == "manylinux" else 0
     legacy = {level: alias for alias, level in _ALIASES.items()}
     for level in range(minor, lowest - 1, -1):
-        yield f"{kind}_{major}_{level}_{target.arch}"
+        yield f"{kind}_{major}_{level}_{machine}"
         alias = legacy.get(f"{kind}_{major}_{level}")
         if alias:
-            yield f"{alias}_{target.arch}"
+            yield f"{alias}_{machine}"
 
 
 @cache
-def _tags(target: Target) -> tuple[Tag, ...]:
-    platforms = list(_platforms(target))
+def tags_for(target: Target, *, linux_first: bool = True) -> tuple[Tag, ...]:
+    """Return the tags that a client takes, best first, as pip's own list on such a machine (its compatibility_tags.get_supported).
+
+    That is `packaging.tags.sys_tags` but for PyPy, of whose `ppXY-none-any` packaging makes `pp3-none-any`.
+
+    `linux_first`: packaging 26.3 (pip 26.3) puts `linux_*` before manylinux and musllinux; older ones, and uv, put it last.
+    """
+    platforms = list(_platforms(target, linux_first=linux_first))
     short = f"{target.implementation}{target.python[0]}{target.python[1]}"
     if target.implementation == "cp":
-        own = cpython_tags(target.python, [target.python_tag], platforms)
+        # Until 3.7 the ABI had an m for pymalloc.
+        abi = target.python_tag if target.python >= (3, 8) else f"{short}m"
+        own = cpython_tags(target.python, [abi], platforms)
         return (*own, *compatible_tags(target.python, short, platforms))
     abi = f"pypy{target.python[0]}{target.python[1]}_pp73"
-    return (*generic_tags(short, [abi, "none"], platforms), *compatible_tags(target.python, "pp3", platforms))
+    return (*generic_tags(short, [abi, "none"], platforms), *compatible_tags(target.python, short, platforms))
+
+
+def rank_tags(tags: Iterable[Tag]) -> Mapping[Tag, int]:
+    """Return the rank of each tag, 0 for the first; a repetition does not count, as in pip."""
+    return {tag: rank for rank, tag in enumerate(dict.fromkeys(tags))}
 
 
 def _markers(target: Target) -> dict[str, str]:
@@ -187,7 +237,7 @@ def _markers(target: Target) -> dict[str, str]:
     cpython = target.implementation == "cp"
     return {
         "implementation_name": "cpython" if cpython else "pypy",
-        "implementation_version": target.full_version if cpython else "7.3.19",
+        "implementation_version": target.full_version if cpython else _PYPY.get(target.python, _LATEST_PYPY),
         "os_name": system[0],
         "platform_machine": system[3],
         "platform_python_implementation": "CPython" if cpython else "PyPy",
