@@ -16,6 +16,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from farm.errors import FarmError, UsageError
+from farm.model.client import parse_pip
 from farm.model.job import Recipe
 from farm.model.target import Target, parse_target
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
-    from farm.model.package import Pin
+    from farm.model.package import Pin, Version
 
 Family = Literal["auto", "official", "debian"]
 
@@ -49,6 +50,7 @@ class Settings:
 
     source: str = "built-in defaults"
     targets: tuple[Target, ...] = ()
+    client_pip: Version | None = None
     store: Path = field(default_factory=Path)
     index_url: str = ""
     extra_index_urls: tuple[str, ...] = ()
@@ -65,6 +67,7 @@ class Settings:
     processes: int = 2048
     proof_time_limit: float = 300.0
     from_source: frozenset[NormalizedName] = frozenset()
+    cool_down: float = 0.0
     host: str = "127.0.0.1"
     port: int = 8417
     recipes: Mapping[NormalizedName, tuple[RecipeRule, ...]] = field(default_factory=dict)
@@ -139,6 +142,16 @@ def _seconds(value: Any) -> float:
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
 
 
+def _age(value: Any) -> float:
+    """Return the seconds of 0, "36h", "7d", "2w"."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([hdw])", value) if isinstance(value, str) else None
+    if match is not None:
+        return float(match[1]) * {"h": 3600, "d": 86400, "w": 604800}[match[2]]
+    if value == 0 and not isinstance(value, bool):
+        return 0.0
+    raise _Wrong
+
+
 def _bytes(value: Any) -> int:
     """Return the bytes of "512MiB", "4GiB"."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(MiB|GiB|TiB)", value) if isinstance(value, str) else None
@@ -155,6 +168,14 @@ def _targets(value: Any) -> tuple[Target, ...]:
         return tuple(dict.fromkeys(parse_target(name) for name in names))
     except FarmError as error:
         raise _Wrong(f"{error.reason}; {error.solution}") from error
+
+
+def _pip(value: Any) -> Version | None:
+    """Return the version of a pip; None for an empty text."""
+    try:
+        return parse_pip(_text(value)) if value != "" else None
+    except FarmError as error:
+        raise _Wrong(error.reason) from error
 
 
 def _names(value: Any) -> frozenset[NormalizedName]:
@@ -178,6 +199,8 @@ FIELDS: tuple[Field, ...] = tuple(
     for path, setting, parse, expected, default, about in (
         ("targets", "targets", _targets, "a list of target names", str(list(DEFAULT_TARGETS)).replace("'", '"'),
          "The kinds of client that must find wheels. `--target` on the command line replaces them."),
+        ("client-pip", "client_pip", _pip, 'a version of pip such as "20.2"', '""',
+         "The oldest pip that installs: a wheel whose tags it does not know is hidden from it. Empty: today's. `--client-pip` replaces it."),
         ("store.path", "store", _text, "a folder", '".farm"',
          "Where wheels, pages, logs and the catalogue are kept; relative to config.toml."),
         ("index.url", "index_url", _text, "a URL", '""', "The upstream index. Empty: the one that pip on this machine is configured to use."),
@@ -199,6 +222,8 @@ FIELDS: tuple[Field, ...] = tuple(
         ("proof.time-limit", "proof_time_limit", _seconds, 'a duration such as "5m"', '"5m"', "A clean-room test that takes longer fails."),
         ("policy.build-from-source", "from_source", _names, "a list of project names", "[]",
          "Projects whose upstream wheels do not count: the farm builds its own."),
+        ("policy.cool-down", "cool_down", _age, 'an age such as "7d", or 0', "0",
+         "Files that were uploaded more recently are not taken, unless a requirement names the version with `==`. A file whose index tells no upload time counts as too young."),
         ("serve.host", "host", _text, "an address", '"127.0.0.1"', "Where `farm serve` listens."),
         ("serve.port", "port", _number(0, 65535), "a port number", "8417", "0 lets the system choose."),
     )

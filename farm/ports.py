@@ -66,6 +66,10 @@ class Resolver(Protocol):
         """Return the pins that `target` needs. Runs no package code. UpstreamError when an index did not answer."""
         ...
 
+    def resolve_all(self, demand: Demand, targets: Sequence[Target]) -> tuple[Resolution | Unresolved, ...]:
+        """Return for each target what `resolve` would, in their order; cheaper than one after the other. Same failures."""
+        ...
+
 
 class Images(Protocol):
     """Builder and runtime images on the engine. Engine; ImageError when a build fails."""

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _BUSY_SECONDS = 60
 _REUSABLE = ("built", "proven", "published")
+_GOOD = ("proven", "published")
+_NAMES_AT_ONCE = 500
 
 
 class Catalogue:
@@ -83,6 +85,28 @@ class Catalogue:
         column = tables.attempts.c.id
         query = select(tables.attempts).where(column.istartswith(prefix, autoescape=True))
         return self._attempts(query.order_by(column.desc()).limit(limit))
+
+    def durations(self, names: Sequence[NormalizedName]) -> tuple[tuple[NormalizedName, Version, str, float], ...]:
+        """Return (name, version, target, seconds) of the builds of these projects that gave a good wheel, newest first.
+
+        An attempt that found its wheel made already has the key of the one that made it, and is left out.
+        """
+        table = tables.attempts
+        found: dict[str, tuple[str, list[Any]]] = {}
+        columns = (table.c.name, table.c.version, table.c.target, table.c.started, table.c.ended, table.c.key)
+        with self._read() as connection:
+            # Databases bound how many parameters a query may have.
+            for start in range(0, len(names), _NAMES_AT_ONCE):
+                some = table.c.name.in_(names[start : start + _NAMES_AT_ONCE])
+                query = select(table.c.id, *columns).where(some, table.c.state.in_(_GOOD), table.c.ended.is_not(None))
+                # Oldest first: the first with a key is the one that built.
+                for identity, *row in connection.execute(query.order_by(table.c.id)):
+                    found.setdefault(row[-1] or identity, (identity, row))
+        newest = sorted(found.values(), key=lambda entry: str(entry[0]), reverse=True)
+        return tuple(
+            (name, Version(version), target, (ended - started).total_seconds())
+            for _, (name, version, target, started, ended, _) in newest
+        )
 
     def interrupted(self, now: datetime) -> tuple[Attempt, ...]:
         """Mark the attempts still "building" whose run no process holds any more; return them as marked."""

@@ -48,10 +48,12 @@ class ExactMetadata:
     def state(self) -> str:
         """Return a token that changes when something is recorded."""
         try:
-            names = sorted(str(path.relative_to(self._folder)) for path in self._folder.glob("*/*.METADATA"))
+            # A wheel's own METADATA may replace what was recorded before it was built.
+            files = sorted((str(path.relative_to(self._folder)), path.stat()) for path in self._folder.glob("*/*.METADATA"))
         except OSError:
             return ""
-        return hashlib.sha256("\n".join(names).encode()).hexdigest()
+        marks = (f"{name} {found.st_mtime_ns} {found.st_size}" for name, found in files)
+        return hashlib.sha256("\n".join(marks).encode()).hexdigest()
 
     def _path(self, sdist: IndexFile, target: Target) -> Path:
         key = sdist.sha256 or hashlib.sha256(sdist.url.encode()).hexdigest()

@@ -18,89 +18,85 @@ from urllib.parse import quote
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from farm.adapters.core_metadata import Fields, fold_markers, metadata_text
+from farm.adapters.version_files import Selection, VersionFiles
 from farm.model.build import BadSdist, IntegrityError
 from farm.model.package import Pin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from farm.adapters.exact_metadata import ExactMetadata
+    from farm.adapters.version_files import Files, Sources
     from farm.model.demand import IndexOptions
     from farm.model.package import IndexFile, NormalizedName, Version
     from farm.model.target import Target
-    from farm.ports import Index, Sdists
 
-SCHEMA = 1
+SCHEMA = 2
 """Raise it when the same indexes give the resolver other answers than before."""
 
-_Files = tuple["IndexFile", ...]
 _SDISTS = (".tar.gz", ".zip", ".tar.bz2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
-    """Where the answers come from. `wheel_metadata` returns a wheel's METADATA, or None when the wheel is gone."""
-
-    upstream: Index
-    farm: Index | None
-    sdists: Sdists
-    wheel_metadata: Callable[[IndexFile], str | None]
-    exact: ExactMetadata
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What is asked for: `pinned` are versions named with `==`, `direct` the files that `name @ url` requirements name.
+    """For whom the answers are. `pinned` are the versions that requirements of this target name with `==`.
 
-    `fold` decides markers here, for targets that the resolver cannot be told of exactly.
+    `fold` decides markers here, for targets that the resolver cannot be told of exactly. `prefer_binary` passes over
+    versions without a wheel where `bounds`, the user's own, admit one with a wheel.
     """
 
     target: Target
     options: IndexOptions
     pinned: frozenset[Pin] = frozenset()
-    direct: Mapping[NormalizedName, IndexFile] = field(default_factory=dict)
+    selection: Selection = field(default_factory=Selection)
     fold: bool = False
+    prefer_binary: bool = False
+    bounds: Mapping[NormalizedName, SpecifierSet] = field(default_factory=dict)
 
 
 class Answers:
-    """What the view answers, apart from HTTP; and what it noted while answering. Called from several threads."""
+    """What the view answers, apart from HTTP; and what it noted while answering. Called from several threads.
 
-    def __init__(self, sources: Sources, scope: Scope) -> None:
+    `files` may be shared by the Answers of several targets of one run.
+    """
+
+    def __init__(self, sources: Sources, scope: Scope, files: VersionFiles | None = None) -> None:
         self._sources = sources
         self._scope = scope
         self._lock = threading.Lock()
-        self._versions: dict[NormalizedName, dict[Version, _Files]] = {}
+        self.files = files or VersionFiles(sources, scope.selection)
         self.failures: list[Exception] = []
-        self.absent: set[NormalizedName] = set()
         self.unusable: dict[NormalizedName, tuple[Version, ...]] = {}
         self.provisional: dict[Pin, tuple[IndexFile, str]] = {}
 
     @property
+    def target(self) -> Target:
+        return self._scope.target
+
+    @property
+    def absent(self) -> set[NormalizedName]:
+        return self.files.absent
+
+    @property
     def asked(self) -> frozenset[NormalizedName]:
         """The projects that the answers so far depend on, those that no index has included."""
-        with self._lock:
-            return frozenset((self._versions.keys() | self.absent) - self._scope.direct.keys())
+        return self.files.asked
 
-    def versions(self, name: NormalizedName) -> dict[Version, _Files] | None:
-        """Return each version's files, the farm's first; None when no index has the project."""
-        with self._lock:
-            known = self._versions.get(name)
-        if known is not None:
-            return known
-        given = self._scope.direct.get(name)
-        indexes = () if given else filter(None, (self._sources.farm, self._sources.upstream))
-        pages = [page for index in indexes if (page := index.project(name)) is not None]
-        files = [given] if given else [file for page in pages for file in page.files]
-        if not given and not pages:
-            with self._lock:
-                self.absent.add(name)
+    def versions(self, name: NormalizedName) -> dict[Version, Files] | None:
+        """Return each version's files that count, the farm's first; None when no index has the project."""
+        versions = self.files.versions(name)
+        if versions is None:
             return None
-        grouped: dict[Version, list[IndexFile]] = {}
-        for file in files:
-            if file.version is not None and (file.is_wheel or file.is_sdist):
-                grouped.setdefault(file.version, []).append(file)
-        with self._lock:
-            return self._versions.setdefault(name, {version: tuple(found) for version, found in grouped.items()})
+        return {version: files for version, files in versions.items() if not self._hidden(name, version)}
+
+    def of(self, name: NormalizedName, version: Version) -> Files:
+        """Return the files of one version that count for this target."""
+        files = self.files.of(name, version)
+        return () if self._hidden(name, version) else files
+
+    def _hidden(self, name: NormalizedName, version: Version) -> bool:
+        """Tell whether a version is exempt from the cool-down for another target only, which pins it."""
+        pin = Pin(name=name, version=version)
+        return pin in self.files.exempt and pin not in self._scope.pinned
 
     def page(self, name: NormalizedName) -> dict[str, Any] | None:
         """Return the PEP 691 page, or None for a 404. UpstreamError when an index did not answer."""
@@ -108,8 +104,13 @@ class Answers:
         if versions is None:
             return None
         offered = {
-            version: file for version, files in versions.items() if (file := self._usable(name, files)) is not None
+            version: file
+            for version, files in versions.items()
+            # uv reads Requires-Python as a lower bound only; pip, and so the client, reads all of it.
+            if (file := self.usable(name, files)) is not None and self._python_fits(file)
         }
+        if self._scope.prefer_binary:
+            offered = self._binaries(name, offered, versions)
         refused = tuple(sorted(version for version in versions if version not in offered))
         with self._lock:
             self.unusable[name] = refused
@@ -122,7 +123,17 @@ class Answers:
         entries = [self._entry(name, version, file) for version, file in offered.items()]
         return {"meta": {"api-version": "1.1"}, "name": name, "versions": [str(v) for v in offered], "files": entries}
 
-    def _usable(self, name: NormalizedName, files: _Files) -> IndexFile | None:
+    def _binaries(
+        self, name: NormalizedName, offered: dict[Version, IndexFile], versions: Mapping[Version, Files]
+    ) -> dict[Version, IndexFile]:
+        """Leave out the versions that would be built, where one within the user's bounds has a wheel (pip's --prefer-binary)."""
+        bounds = self._scope.bounds.get(name, SpecifierSet())
+        wheels = {version for version in offered if self.fitting(name, versions[version])}
+        if not any(bounds.contains(version) and not offered[version].yanked for version in wheels):
+            return offered
+        return {version: file for version, file in offered.items() if version in wheels}
+
+    def usable(self, name: NormalizedName, files: Files) -> IndexFile | None:
         """Return the file of a version that this target's client would take, or None: for its Python, not yanked."""
         sdist = self._sdist(name, files)
         if sdist is not None and not sdist.yanked and self._python_fits(sdist):
@@ -130,17 +141,30 @@ class Answers:
         found = [*self.fitting(name, files), *([sdist] if sdist is not None else [])]
         return min(found, key=lambda file: (not self._python_fits(file), bool(file.yanked)), default=None)
 
+    def offers(self, name: NormalizedName, version: Version) -> bool:
+        """Tell whether a version would be on the page, and be taken there by whoever does not name it with `==`.
+
+        False also for what only a look at the whole page could tell; but for a pinned version it is exact.
+        """
+        files = self.of(name, version)
+        if not files:
+            return False
+        file = self.usable(name, files)
+        if Pin(name=name, version=version) in self._scope.pinned:
+            return self._python_fits(file or files[0])
+        return file is not None and not file.yanked and self._python_fits(file)
+
     def _python_fits(self, file: IndexFile) -> bool:
         return python_fits(file.requires_python, self._scope.target.full_version)
 
-    def _sdist(self, name: NormalizedName, files: _Files) -> IndexFile | None:
-        if "source" not in self._scope.options.allowed_formats(name) and name not in self._scope.direct:
+    def _sdist(self, name: NormalizedName, files: Files) -> IndexFile | None:
+        if "source" not in self._scope.options.allowed_formats(name) and name not in self._scope.selection.direct:
             return None
         return best_sdist(files)
 
-    def fitting(self, name: NormalizedName, files: _Files) -> list[IndexFile]:
+    def fitting(self, name: NormalizedName, files: Files) -> list[IndexFile]:
         """Return the wheels that the target's client takes, best first."""
-        if "binary" not in self._scope.options.allowed_formats(name) and name not in self._scope.direct:
+        if "binary" not in self._scope.options.allowed_formats(name) and name not in self._scope.selection.direct:
             return []
         ranked = [
             (rank, number, file)
@@ -167,8 +191,8 @@ class Answers:
 
     def metadata(self, name: NormalizedName, version: Version) -> str | None:
         """Return the METADATA of a version, or None for a 404. UpstreamError when an index did not answer."""
-        files = (self.versions(name) or {}).get(version)
-        if files is None:
+        files = self.of(name, version)
+        if not files:
             return None
         pin = Pin(name=name, version=version)
         text = self._exact(pin, files)
@@ -176,7 +200,7 @@ class Answers:
             text = self._from_sdist(pin, best_sdist(files))
         return fold_markers(text, pin, self._scope.target) if self._scope.fold else text
 
-    def _exact(self, pin: Pin, files: _Files) -> str | None:
+    def _exact(self, pin: Pin, files: Files) -> str | None:
         sdist = self._sdist(pin.name, files)
         fitting = self.fitting(pin.name, files)
         if sdist is not None and not fitting:
@@ -186,7 +210,7 @@ class Answers:
         # A wheel for another platform tells it too, as in uv; of these, one with a `.metadata` file costs least.
         others = sorted((f for f in files if f.wheel is not None and f not in fitting), key=lambda f: not f.metadata)
         for wheel in (*fitting, *others[:1]):
-            text = self._sources.wheel_metadata(wheel)
+            text = self.files.wheel_text(pin.name, wheel)
             if text is not None:
                 return text
         return None
@@ -212,7 +236,7 @@ class Answers:
             self.failures.append(error)
 
 
-def best_sdist(files: _Files) -> IndexFile | None:
+def best_sdist(files: Files) -> IndexFile | None:
     """Return the sdist to build from: one that is not yanked, `.tar.gz` before `.zip` before `.tar.bz2`."""
     return min((file for file in files if file.is_sdist), key=_sdist_rank, default=None)
 

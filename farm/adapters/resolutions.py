@@ -6,13 +6,14 @@ So a night on which nothing was uploaded costs one conditional request for each 
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import msgspec
 from packaging.utils import canonicalize_name
 
+from farm.adapters.lazy_page import LazyPage, MergedPage
 from farm.adapters.page_cache import keep
+from farm.adapters.side_by_side import side_by_side
 from farm.adapters.uv_compile import Row
 from farm.adapters.web import CONNECTIONS
 from farm.model.package import Version
@@ -81,8 +82,7 @@ class Resolutions:
         wanted = sorted(names)
         unknown = [name for name in wanted if name not in self._pages]
         if unknown:
-            with ThreadPoolExecutor(min(CONNECTIONS, len(unknown)), thread_name_prefix="page") as pool:
-                self._pages.update(zip(unknown, pool.map(self._digest, unknown), strict=True))
+            self._pages.update(zip(unknown, side_by_side(self._digest, unknown, limit=CONNECTIONS), strict=True))
         return {name: self._pages[name] for name in wanted}
 
     def _digest(self, name: NormalizedName) -> str:
@@ -92,6 +92,8 @@ class Resolutions:
 
 def page_digest(page: Project) -> str:
     """Return a digest of all on a page that a resolution can depend on; "?" where bytes may change under a file's name."""
+    if isinstance(page, LazyPage | MergedPage):
+        return page.mark or _UNSURE
     digest = hashlib.sha256()
     for file in page.files:
         if file.sha256 is None:

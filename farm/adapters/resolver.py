@@ -12,10 +12,12 @@ import shutil
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from packaging.specifiers import SpecifierSet
 from uv import find_uv_bin
 
 from farm.adapters.core_metadata import same_fields
@@ -25,14 +27,17 @@ from farm.adapters.process import run
 from farm.adapters.resolutions import Resolutions
 from farm.adapters.uv_compile import Compilation, Row, applies, read_rows, requirement_lines, uv_platform
 from farm.adapters.uv_explanation import explain
+from farm.adapters.version_files import Selection, VersionFiles
+from farm.adapters.walk import Walk, walk_all
 from farm.errors import FarmError, StoreError
+from farm.model.demand import IndexOptions
 from farm.model.gap import Resolution, ResolvedPin, Unresolved
 from farm.model.package import IndexFile, Pin, Version, file_version, parse_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from farm.adapters.metadata_answers import Sources
+    from farm.adapters.version_files import Sources
     from farm.model.demand import Demand, Requirement
     from farm.model.package import NormalizedName
     from farm.model.target import Target
@@ -50,7 +55,8 @@ class Setting:
 
     `cache` is a folder; `env` the environment that uv's is made of; `state` returns a token that changes when an index
     does that the resolver cannot see (the farm's own, the configured URLs). `prepare` returns the METADATA that the
-    backend computes in a container, or None when it could not. `ttl` is in seconds. `note` is told what stays a guess.
+    backend computes in a container, or None when it could not. `ttl` is in seconds, `cool_down` too: files that were
+    uploaded less than that before `now` (seconds since 1970) do not count. `note` is told what stays a guess.
     """
 
     cache: Path
@@ -59,6 +65,7 @@ class Setting:
     prepare: Callable[[Pin, IndexFile, Target], str | None] | None = None
     refresh: bool = False
     ttl: float = 600.0
+    cool_down: float = 0.0
     now: Callable[[], float] = time.time
     note: Callable[[str], None] = _say_nothing
 
@@ -70,7 +77,7 @@ class _Settled:
 
 
 class UvResolver:
-    """Satisfies `ports.Resolver`. Safe to use from several threads, one target each."""
+    """Satisfies `ports.Resolver`. Safe to use from several threads."""
 
     def __init__(self, sources: Sources, setting: Setting) -> None:
         self._sources = sources
@@ -79,26 +86,118 @@ class UvResolver:
 
     def resolve(self, demand: Demand, target: Target) -> Resolution | Unresolved:
         """Return the pins of one target; see `ports.Resolver`. Requirements by path or repository take no part."""
+        question = self._question(demand, target)
+        if not question.lines:
+            return Resolution(target=target, pins=())
+        return self._kept(question) or self._solved(question)
+
+    def resolve_all(self, demand: Demand, targets: Sequence[Target]) -> tuple[Resolution | Unresolved, ...]:
+        """Return for each target what `resolve` would, in their order; see `ports.Resolver`.
+
+        What needs no solver is settled for all of them at once, the rest by one run of the solver for each.
+        """
+        if len(targets) < 2:
+            return tuple(self.resolve(demand, target) for target in targets)
+        questions = {target: self._question(demand, target) for target in targets}
+        answers: dict[Target, Resolution | Unresolved] = {}
+        open_ones: list[_Question] = []
+        for target, question in questions.items():
+            known = self._kept(question) if question.lines else Resolution(target=target, pins=())
+            if known is None:
+                open_ones.append(question)
+            else:
+                answers[target] = known
+        walked = self._walked(open_ones) if open_ones and not demand.options.prefer_binary else {}
+        for question in open_ones:
+            settled = walked.get(question.target)
+            answers[question.target] = self._solved(question) if settled is None else self._keep(question, settled)
+        return tuple(answers[target] for target in targets)
+
+    def learn(self, pin: Pin, sdist: IndexFile, target: Target, metadata: str) -> bool:
+        """Take the METADATA of a wheel that was built for what its sdist left to guess; tell whether resolutions used another.
+
+        An sdist that states its metadata is believed: a wheel that differs from it is a fault, not news.
+        """
+        facts = self._sources.sdists.facts(pin, sdist)
+        if facts.metadata is not None and not facts.provisional:
+            return False
+        scope = Scope(target=target, options=IndexOptions())
+        used = Answers(replace(self._sources, farm=None), scope).metadata(pin.name, pin.version)
+        if used is None or same_fields(used, metadata):
+            return False
+        self._sources.exact.put(sdist, target, metadata)
+        return True
+
+    def _question(self, demand: Demand, target: Target) -> _Question:
         direct = direct_files(demand.requirements)
         versions = {name: file.version for name, file in direct.items() if file.version is not None}
         lines = requirement_lines(demand.requirements, target=target, versions=versions)
-        if not lines:
-            return Resolution(target=target, pins=())
-        key = self._key(demand, target)
-        rows = None if self._setting.refresh else self._memory.load(key)
-        if rows is None:
-            found = self._settle(_Question(demand=demand, target=target, direct=direct, versions=versions, lines=lines))
-            if isinstance(found, Unresolved):
-                return found
-            rows = found.rows
-            self._memory.save(key, rows, found.asked)
-        return Resolution(target=target, pins=_pins(rows, demand, target))
+        newest = self._newest()
+        return _Question(demand=demand, target=target, direct=direct, versions=versions, lines=lines, newest=newest)
+
+    def _newest(self) -> datetime | None:
+        """Return the last upload time that counts; by the hour, so that an answer holds for as long."""
+        if not self._setting.cool_down:
+            return None
+        return datetime.fromtimestamp((self._setting.now() - self._setting.cool_down) // 3600 * 3600, UTC)
+
+    def _kept(self, question: _Question) -> Resolution | None:
+        rows = None if self._setting.refresh else self._memory.load(self._key(question))
+        return None if rows is None else Resolution(target=question.target, pins=_pins(rows, question))
+
+    def _solved(self, question: _Question) -> Resolution | Unresolved:
+        found = self._settle(question)
+        return found if isinstance(found, Unresolved) else self._keep(question, found)
+
+    def _keep(self, question: _Question, settled: _Settled) -> Resolution:
+        self._memory.save(self._key(question), settled.rows, settled.asked)
+        return Resolution(target=question.target, pins=_pins(settled.rows, question))
+
+    def _walked(self, questions: Sequence[_Question]) -> dict[Target, _Settled]:
+        """Return what needs no solver: the targets whose requirements nowhere contradict each other."""
+        files = VersionFiles(self._sources, questions[0].selection())
+        found: dict[Target, _Settled] = {}
+        left = list(questions)
+        for _ in range(_ROUNDS):
+            walks = {question.target: self._walk(question, files) for question in left}
+            rows = walk_all({target: walk for target, (walk, _) in walks.items()})
+            again = []
+            for question in left:
+                settled = rows.get(question.target)
+                if settled is None:
+                    continue
+                if self._confirm(settled, walks[question.target][1], question.target):
+                    again.append(question)
+                else:
+                    found[question.target] = _Settled(rows=settled, asked=files.asked)
+            left = again
+        self._tell_young(files)
+        return found
+
+    def _walk(self, question: _Question, files: VersionFiles) -> tuple[Walk, Answers]:
+        answers = Answers(self._sources, question.scope(), files)
+        return Walk(question.demand, question.versions, answers), answers
+
+    def _tell_young(self, files: VersionFiles) -> None:
+        for name, young in sorted(files.young.items()):
+            ageless = len(young) - sum(young.values())
+            if ageless:
+                self._setting.note(
+                    f"{name}: the index tells no upload time for {ageless} version{'s' if ageless > 1 else ''}, which the"
+                    " cool-down therefore leaves out; name the version with == to take it"
+                )
 
     def _settle(self, question: _Question) -> _Settled | Unresolved:
         """Resolve until the metadata of every settled version is the backend's own, or cannot be had."""
+        prefer = question.demand.options.prefer_binary
         for _ in range(_ROUNDS):
-            answers = Answers(self._sources, question.scope())
+            answers = Answers(self._sources, question.scope(prefer_binary=prefer))
             found = self._compile(question, answers)
+            if isinstance(found, Unresolved) and prefer:
+                # A preference gives way; only a solver can tell that it has to.
+                prefer = False
+                continue
+            self._tell_young(answers.files)
             if isinstance(found, Unresolved):
                 return found
             if not self._confirm(found, answers, question.target):
@@ -158,10 +257,12 @@ class UvResolver:
             wrong = wrong or not same_fields(exact, used)
         return wrong
 
-    def _key(self, demand: Demand, target: Target) -> str:
+    def _key(self, question: _Question) -> str:
         uv = Path(find_uv_bin()).stat()
+        demand, target = question.demand, question.target
         key = [SCHEMA, demand.fingerprint(), target.name, target.full_version, uv.st_mtime_ns, uv.st_size,
-               self._setting.state(), self._sources.exact.state(), self._setting.prepare is not None]  # fmt: skip
+               self._setting.state(), self._sources.exact.state(), self._setting.prepare is not None,
+               question.newest.isoformat() if question.newest else ""]  # fmt: skip
         return hashlib.sha256(json.dumps(key).encode()).hexdigest()
 
 
@@ -172,17 +273,33 @@ class _Question:
     direct: Mapping[NormalizedName, IndexFile]
     versions: Mapping[NormalizedName, Version]
     lines: tuple[str, ...]
+    newest: datetime | None
 
-    def scope(self) -> Scope:
-        asked = (*self.demand.requirements, *self.demand.constraints)
-        pinned = ((requirement.name, requirement.pinned) for requirement in asked)
+    def selection(self) -> Selection:
+        return Selection(pinned=self._pinned(lambda _: True), direct=self.direct, newest=self.newest)
+
+    def scope(self, *, prefer_binary: bool = False) -> Scope:
         return Scope(
             target=self.target,
             options=self.demand.options,
-            pinned=frozenset(Pin(name=name, version=version) for name, version in pinned if version is not None),
-            direct=self.direct,
+            pinned=self._pinned(lambda requirement: applies(requirement, self.target)),
+            selection=self.selection(),
             fold=not uv_platform(self.target).exact,
+            prefer_binary=prefer_binary,
+            bounds=self._bounds() if prefer_binary else {},
         )
+
+    def _bounds(self) -> dict[NormalizedName, SpecifierSet]:
+        bounds: dict[NormalizedName, SpecifierSet] = {}
+        for requirement in (*self.demand.requirements, *self.demand.constraints):
+            if applies(requirement, self.target):
+                bounds[requirement.name] = bounds.get(requirement.name, SpecifierSet()) & requirement.specifier
+        return bounds
+
+    def _pinned(self, holds: Callable[[Requirement], bool]) -> frozenset[Pin]:
+        asked = (*self.demand.requirements, *self.demand.constraints)
+        pinned = ((requirement.name, requirement.pinned) for requirement in asked if holds(requirement))
+        return frozenset(Pin(name=name, version=version) for name, version in pinned if version is not None)
 
     def constraints(self) -> tuple[str, ...]:
         return requirement_lines(self.demand.constraints, target=self.target, versions=self.versions)
@@ -230,10 +347,10 @@ def _keep_interpreters(cache: Path, kept: Path) -> None:
                 keep(old, data)
 
 
-def _pins(rows: Iterable[Row], demand: Demand, target: Target) -> tuple[ResolvedPin, ...]:
+def _pins(rows: Iterable[Row], question: _Question) -> tuple[ResolvedPin, ...]:
     origins: dict[NormalizedName, list[str]] = {}
-    for requirement in demand.requirements:
-        if applies(requirement, target):
+    for requirement in question.demand.requirements:
+        if applies(requirement, question.target):
             origins.setdefault(requirement.name, []).append(str(requirement.origin))
     needs: dict[NormalizedName, set[NormalizedName]] = {}
     for row in rows:

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import re
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from farm.adapters.index_page import BadPage, parse_page, without_credentials
+from farm.adapters.index_page import BadPage, split_page, without_credentials
+from farm.adapters.lazy_page import MergedPage, group
 from farm.adapters.process import redact
+from farm.adapters.side_by_side import side_by_side
 from farm.adapters.web import CONNECTIONS
 from farm.errors import FarmError, UpstreamError
-from farm.model.package import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
+    from farm.adapters.lazy_page import Entries, LazyPage
     from farm.adapters.page_cache import CachedPage, PageCache
     from farm.adapters.web import Reply, Web
-    from farm.model.package import NormalizedName
+    from farm.model.package import NormalizedName, Project, Version
 
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01"
 """As pip asks for a page (PEP 691, "Content Negotiation")."""
@@ -47,7 +49,10 @@ class Upstream:
         self._private = private
         self._refresh = refresh
         self._lock = threading.Lock()
+        self._expected: dict[NormalizedName, tuple[Version, ...]] = {}
         self._pages: dict[NormalizedName, Future[Project | None]] = {}
+        self.oldest: float | None = None
+        """When the oldest page that was used without asking was read, in seconds since 1970; None where none was."""
 
     def project(self, name: NormalizedName) -> Project | None:
         """Return the merged page, or None when every index says 404; the same answer, or UpstreamError, for the whole run."""
@@ -69,14 +74,14 @@ class Upstream:
             page.set_exception(error)
             raise
 
+    def expect(self, wanted: Mapping[NormalizedName, Iterable[Version]]) -> None:
+        """Say which versions will be asked for: of these pages nothing else stays in memory, it is read from the disk again."""
+        self._expected |= {name: tuple(versions) for name, versions in wanted.items()}
+
     def prefetch(self, names: Iterable[NormalizedName]) -> None:
         """Read many pages at the same time. A failure is kept for whoever asks for that page."""
         wanted = [name for name in dict.fromkeys(names) if name not in self._pages]
-        if not wanted:
-            return
-        with ThreadPoolExecutor(min(CONNECTIONS, len(wanted)), thread_name_prefix="page") as pool:
-            for future in [pool.submit(self._quietly, name) for name in wanted]:
-                future.result()
+        side_by_side(self._quietly, wanted, limit=CONNECTIONS)
 
     def _quietly(self, name: NormalizedName) -> None:
         try:
@@ -88,36 +93,42 @@ class Upstream:
         if not _NAME.fullmatch(name) or any(fnmatchcase(name, pattern) for pattern in self._private):
             return None
         found = [page for url in self._urls if (page := self._page(url, name)) is not None]
+        for page in found if name in self._expected else ():
+            for version in self._expected[name]:
+                page.of(version)
+            page.release()
         if len(found) < 2:
             return found[0] if found else None
-        merged = {file.filename: file for page in reversed(found) for file in page.files}
-        ordered = dict.fromkeys(file.filename for page in found for file in page.files)
-        return Project(name=name, files=tuple(merged[filename] for filename in ordered))
+        return MergedPage(name, tuple(found))
 
-    def _page(self, index: str, name: NormalizedName) -> Project | None:
+    def _page(self, index: str, name: NormalizedName) -> LazyPage | None:
         known = self._cache.load(index, name)
         if known is not None and not self._refresh and self._cache.fresh(known):
+            self._note_age(known.fetched_at)
             return known.project
         headers = {"Accept": ACCEPT, "Cache-Control": "max-age=0"}
         if known is not None and known.etag:
             headers["If-None-Match"] = known.etag
         url = f"{index.rstrip('/')}/{name}/"
         reply = self._web.get(url, headers, subject=f"the page of {name}")
-        project = self._understood(reply, known, name)
+        entries = self._understood(reply, known, name)
         etag = known.etag if reply.status == 304 and known else reply.headers.get("etag")
-        self._cache.save(index, name, project, etag)
-        return project
+        return self._cache.save(index, name, entries, etag)
 
-    def _understood(self, reply: Reply, known: CachedPage | None, name: NormalizedName) -> Project | None:
+    def _note_age(self, fetched_at: float) -> None:
+        with self._lock:
+            self.oldest = fetched_at if self.oldest is None else min(self.oldest, fetched_at)
+
+    def _understood(self, reply: Reply, known: CachedPage | None, name: NormalizedName) -> Entries | None:
         if reply.status == 404:
             return None
         if reply.status == 304 and known is not None:
-            return known.project
+            return known.project.entries if known.project is not None else None
         try:
             if reply.status != 200:
                 message = f"status {reply.status}"
                 raise BadPage(message)
-            return parse_page(reply.body, reply.headers.get("content-type", ""), reply.url, name)
+            return group(split_page(reply.body, reply.headers.get("content-type", ""), reply.url), name)
         except BadPage as error:
             raise UpstreamError(
                 f"{redact(without_credentials(reply.url))}: expected the index page of {name}, found {error}",

@@ -69,7 +69,7 @@ def _no_version(requirement: Requirement, target: Target, answers: Answers) -> I
     if not within:
         near = _near(sorted(versions), requirement.pinned)
         have = f"available: {near}" if versions else "the index lists no file of it"
-        yield f"{origin}: {name}{bounds}: no such version; {have}"
+        yield f"{origin}: {name}{bounds}: no such version; {have}{_too_young(requirement.name, answers)}"
         return
     for_python = [
         v for v in within if any(python_fits(file.requires_python, target.full_version) for file in versions[v])
@@ -83,6 +83,15 @@ def _no_version(requirement: Requirement, target: Target, answers: Answers) -> I
         yield f"{origin}: {name}{bounds} has no wheel for {target.name}{_why_no_sdist(for_python, versions)}"
     elif all(version.is_prerelease for version in for_python) and not requirement.specifier.prereleases:
         yield f"{origin}: {name}{bounds} has only pre-releases ({_near(sorted(for_python), None)}); add --pre to take one"
+
+
+def _too_young(name: NormalizedName, answers: Answers) -> str:
+    left_out = answers.files.young.get(name, {})
+    if not left_out:
+        return ""
+    ageless = len(left_out) - sum(left_out.values())
+    aged = f" ({ageless} of them for want of an upload time)" if ageless else ""
+    return f"; the cool-down leaves out {len(left_out)} more{aged}: name a version with == to take it"
 
 
 def _why_no_sdist(within: list[Version], versions: dict[Version, tuple[IndexFile, ...]]) -> str:

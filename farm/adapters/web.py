@@ -9,6 +9,7 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -179,8 +180,16 @@ def _failure(url: str, reason: str) -> UpstreamError:
 
 
 def _retry_after(value: str | None) -> float | None:
-    """Return the seconds of a Retry-After header; a date is left alone (RFC 9110, 10.2.3)."""
-    return float(value) if value and value.isdigit() else None
+    """Return the seconds of a Retry-After header, which holds seconds or a date (RFC 9110, 10.2.3); None for neither."""
+    if not value:
+        return None
+    if value.isdigit():
+        return float(value)
+    try:
+        date = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, date.timestamp() - time.time())
 
 
 def _credentials(url: str) -> tuple[str, tuple[str, str]] | None:

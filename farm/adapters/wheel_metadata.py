@@ -66,9 +66,7 @@ class WheelMetadata:
                 raise
             # Some stores refuse what they do not have; whether the index is up shows in the next request.
             return None
-        if reply.status != 200 or not re.search(
-            rb"^Metadata-Version:", reply.body[:10000], re.MULTILINE | re.IGNORECASE
-        ):
+        if reply.status != 200:
             return None
         found = hashlib.sha256(reply.body).hexdigest()
         if isinstance(file.metadata, str) and found != file.metadata:
@@ -76,12 +74,20 @@ class WheelMetadata:
                 f"{redact(file.url)}.metadata: expected sha256 {file.metadata}, found {found}",
                 solution="run again; if it stays, tell whoever runs the index",
             )
+        if not re.search(rb"^Metadata-Version:", reply.body[:10000], re.MULTILINE | re.IGNORECASE):
+            return None
         return reply.body.decode("utf-8", "replace")
 
     def _inside(self, url: str) -> str | None:
         with self._web.opened(url, {"Accept-Encoding": "identity", "Range": f"bytes=-{_TAIL}"}) as response:
             if response.status_code == 404:
                 return None
+            if response.headers.get("Content-Type", "").startswith("text/html"):
+                # A login page or a proxy's: what the index has to say is not known.
+                raise UpstreamError(
+                    f"{redact(url)}: expected a wheel, found an HTML page",
+                    solution="check that no proxy or login page answers in the index's place",
+                )
             span = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
             if response.status_code != 206 or span is None:
                 with tempfile.TemporaryFile() as whole:
@@ -133,6 +139,12 @@ class _Remote:
                 raise Transient(message)
             self._blocks.append((at, b"".join(response.iter_raw())))
         return self._blocks[-1]
+
+
+def metadata_of(wheel: Path) -> str | None:
+    """Return the METADATA of a wheel on this disk, or None when it is no wheel."""
+    with wheel.open("rb") as opened:
+        return _from_zip(opened)
 
 
 def _from_zip(opened: IO[bytes]) -> str | None:

@@ -1,11 +1,11 @@
-"""Demand x targets -> Matrix: resolve, then detect. The whole of what a dry run does before it plans."""
+"""Demand x targets -> Matrix: resolve what is not locked, then detect. The whole of what a dry run does before it plans."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from farm.model.gap import Cell, Impossible, Matrix, Unresolved
+from farm.model.gap import Cell, Impossible, Matrix, Present, Unresolved
 from farm.model.package import parse_digest
 from farm.survey.detect import DetectPolicy, detect
 
@@ -14,23 +14,80 @@ if TYPE_CHECKING:
 
     from farm.model.demand import Demand, Requirement
     from farm.model.gap import Resolution
-    from farm.model.package import Digest, NormalizedName
+    from farm.model.lock import Lock
+    from farm.model.package import Digest, NormalizedName, Pin
     from farm.model.target import Target
     from farm.survey.environment import EnvironmentPorts
 
 
 def survey(demand: Demand, targets: Iterable[Target], policy: DetectPolicy, ports: EnvironmentPorts) -> Matrix:
-    """Return every pin's cell for every target. UpstreamError when the resolver got no answer from an index."""
+    """Return every pin's cell for every target. UpstreamError when the resolver got no answer from an index.
+
+    The pins of a lock are taken as they are. A pin that several inputs have is one cell, asked for by all of them.
+    """
     wanted = tuple(targets)
-    cells: list[Cell] = []
-    unresolved: list[Unresolved] = []
-    for target in wanted:
-        resolution = ports.resolver.resolve(demand, target)
+    found: dict[Target, list[Cell]] = {target: [] for target in wanted}
+    unresolved = [refused for target in wanted if (refused := _limited(demand, target)) is not None]
+    refused_ones = {refusal.target for refusal in unresolved}
+    for resolution in _resolved(demand, tuple(target for target in wanted if target not in refused_ones), ports):
         if isinstance(resolution, Unresolved):
             unresolved.append(resolution)
         else:
-            cells.extend(_cells(resolution, demand, policy, ports))
-    return Matrix(targets=wanted, cells=tuple(cells), unresolved=tuple(unresolved))
+            found[resolution.target] += _cells(resolution, demand, policy, ports)
+    if demand.locks:
+        unresolved += _add_locked(demand.locks, found, policy, ports)
+    cells = tuple(cell for target in wanted for cell in _merged(found[target]))
+    return Matrix(targets=wanted, cells=cells, unresolved=tuple(unresolved))
+
+
+def _limited(demand: Demand, target: Target) -> Unresolved | None:
+    """Return why a project is not for a target's Python, if so."""
+    for limit in demand.pythons:
+        if not limit.specifier.contains(target.full_version, prereleases=True):
+            told = f"{limit.origin}: the project requires Python {limit.specifier}, the target has {target.full_version}"
+            return Unresolved(target=target, explanation=told)
+    return None
+
+
+def _resolved(demand: Demand, targets: tuple[Target, ...], ports: EnvironmentPorts) -> tuple[Resolution | Unresolved, ...]:
+    if not targets or (demand.locks and not demand.requirements):
+        return ()
+    # Neither changes what the requirements resolve to, and a resolver's memory goes by the whole demand.
+    return ports.resolver.resolve_all(replace(demand, locks=(), pythons=()), targets)
+
+
+def _add_locked(
+    locks: tuple[Lock, ...], found: dict[Target, list[Cell]], policy: DetectPolicy, ports: EnvironmentPorts
+) -> list[Unresolved]:
+    """Add the cells of each lock for each target, and return what a lock is not for."""
+    from farm.survey.locks.cells import Pages, locked_cells  # noqa: PLC0415 - requirements need none of it
+    from farm.survey.locks.closure import select  # noqa: PLC0415 - the same
+
+    refused: list[Unresolved] = []
+    pages = Pages()
+    for lock in locks:
+        for target in found:
+            selected = select(lock, target)
+            if isinstance(selected, Unresolved):
+                refused.append(selected)
+            else:
+                found[target] += locked_cells(selected, policy, ports, pages)
+    return refused
+
+
+def _merged(cells: list[Cell]) -> Iterable[Cell]:
+    """Join the cells of a pin: each input asks for it, and what one of them lacks (its hashes may allow less) is lacking."""
+    joined: dict[Pin, Cell] = {}
+    for cell in cells:
+        first = joined.setdefault(cell.pin, cell)
+        if first is not cell:
+            lacking = cell if isinstance(first.presence, Present) else first
+            joined[cell.pin] = replace(
+                lacking,
+                via=tuple(dict.fromkeys(first.via + cell.via)),
+                dependencies=tuple(dict.fromkeys(first.dependencies + cell.dependencies)),
+            )
+    return joined.values()
 
 
 def _cells(resolution: Resolution, demand: Demand, policy: DetectPolicy, ports: EnvironmentPorts) -> Iterator[Cell]:

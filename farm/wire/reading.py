@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 from farm.adapters.downloads import Downloads
 from farm.adapters.exact_metadata import ExactMetadata
-from farm.adapters.metadata_answers import Sources
 from farm.adapters.page_cache import PageCache
 from farm.adapters.pipconfig import with_indexes
 from farm.adapters.resolver import Setting, UvResolver
 from farm.adapters.sdists import Sdists
 from farm.adapters.upstream import Upstream
+from farm.adapters.version_files import Sources
 from farm.adapters.web import Web
 from farm.adapters.wheel_metadata import WheelMetadata
 from farm.errors import EngineError, FarmError, UpstreamError
@@ -96,9 +96,10 @@ class Reading:
                 cache=cache / "resolver",
                 env=farm.env,
                 state=lambda: f"{farm.store.serial()} {' '.join(index.urls)} {settings.private}",
-                prepare=self._prepare,
+                prepare=None if farm.reads_only else self._prepare,
                 refresh=farm.refresh,
                 ttl=settings.index_ttl,
+                cool_down=settings.cool_down,
                 note=farm.note,
             ),
         )

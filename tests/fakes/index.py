@@ -13,7 +13,7 @@ from farm.model.job import SdistFacts
 from farm.model.package import Pin, make_pin
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from farm.model.demand import Demand
     from farm.model.package import IndexFile, NormalizedName, Project
@@ -41,6 +41,9 @@ class FakeResolver:
     depends: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     conflicts: frozenset[str] = frozenset()
     asked: list[tuple[str, ...]] = field(default_factory=list)
+
+    def resolve_all(self, demand: Demand, targets: Sequence[Target]) -> tuple[Resolution | Unresolved, ...]:
+        return tuple(self.resolve(demand, target) for target in targets)
 
     def resolve(self, demand: Demand, target: Target) -> Resolution | Unresolved:
         names = tuple(requirement.name for requirement in demand.requirements)

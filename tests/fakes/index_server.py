@@ -5,12 +5,14 @@ Serves JSON or HTML pages (PEP 691, PEP 503), files with ranges, `.metadata` (PE
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import html
 import json
 import re
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,9 +20,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from packaging.utils import canonicalize_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
-Failure = Literal["404", "401", "500", "503", "429", "slow", "truncated", "reset", "html", "wrong-hash"]
+Failure = Literal["404", "401", "500", "503", "429", "slow", "truncated", "reset", "html", "wrong-hash", "stuck"]
 
 
 @dataclass(kw_only=True)
@@ -35,10 +38,25 @@ class Hosted:
 class IndexServer:
     """Use as a context manager. `fail` maps a URL path (or a part of one) to how it fails, and how often (None: always)."""
 
-    def __init__(self, *, form: Literal["json", "html"] = "json", etags: bool = True, ranges: bool = True) -> None:
+    retry_after = "0"
+    """What a 429 asks to wait: seconds, or an HTTP date."""
+
+    def __init__(
+        self,
+        *,
+        form: Literal["json", "html"] = "json",
+        etags: bool = True,
+        ranges: bool = True,
+        zipped: bool = False,
+        core_metadata: bool = True,
+    ) -> None:
         self.form = form
         self.etags = etags
         self.ranges = ranges
+        self.zipped = zipped
+        self.core_metadata = core_metadata
+        self.at_once = 0
+        self.most_at_once = 0
         self.projects: dict[str, dict[str, Hosted]] = {}
         self.raw_pages: dict[str, tuple[str, bytes]] = {}
         self.failures: dict[str, tuple[Failure, int | None]] = {}
@@ -94,6 +112,18 @@ class IndexServer:
                     return how
         return None
 
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count the requests that are answered at the same time."""
+        with self._lock:
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.at_once -= 1
+
     def page(self, name: str) -> tuple[str, bytes] | None:
         if name in self.raw_pages:
             return self.raw_pages[name]
@@ -113,7 +143,7 @@ class IndexServer:
             "hashes": {"sha256": hashlib.sha256(hosted.data).hexdigest()},
             "size": len(hosted.data),
         }
-        if hosted.metadata is not None:
+        if hosted.metadata is not None and self.core_metadata:
             entry["core-metadata"] = {"sha256": hashlib.sha256(hosted.metadata.encode()).hexdigest()}
         return entry | hosted.page
 
@@ -155,6 +185,10 @@ class _Handler(BaseHTTPRequestHandler):
     server_index: IndexServer
 
     def do_GET(self) -> None:
+        with self.server_index.counted():
+            self._get()
+
+    def _get(self) -> None:
         index = self.server_index
         how = index.failure(self.path)
         index.headers.append(dict(self.headers.items()))
@@ -187,18 +221,22 @@ class _Handler(BaseHTTPRequestHandler):
             end = min(len(body), int(wanted[2]) + 1) if wanted[1] and wanted[2] else len(body)
             status = 206
             extra["Content-Range"] = f"bytes {start}-{end - 1}/{len(body)}"
-        self._send(status, kind, body[start:end], extra, cut=cut)
+        part = body[start:end]
+        if self.server_index.zipped and "gzip" in self.headers.get("Accept-Encoding", ""):
+            part = gzip.compress(part)
+            extra["Content-Encoding"] = "gzip"
+        self._send(status, kind, part, extra, cut=cut)
 
     def _fail(self, how: Failure) -> None:
-        if how == "slow":
-            time.sleep(1.5)
+        if how in {"slow", "stuck"}:
+            time.sleep(1.5 if how == "slow" else 60)
             self.close_connection = True
         elif how == "reset":
             self.close_connection = True
         elif how == "html":
             self._send(200, "text/html", b"<html><body><h1>Please log in</h1><a href='/login'>here</a></body></html>")
         else:
-            extra = {"Retry-After": "0"} if how == "429" else {}
+            extra = {"Retry-After": self.server_index.retry_after} if how == "429" else {}
             self._send(int(how), "text/plain", b"failing on purpose", extra)
 
     def _send(

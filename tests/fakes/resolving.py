@@ -10,15 +10,17 @@ from packaging.utils import canonicalize_name
 
 from farm.adapters.downloads import Downloads
 from farm.adapters.exact_metadata import ExactMetadata
-from farm.adapters.metadata_answers import Sources
 from farm.adapters.page_cache import PageCache
 from farm.adapters.pipconfig import IndexSettings
 from farm.adapters.resolver import Setting, UvResolver
 from farm.adapters.sdists import Sdists
 from farm.adapters.upstream import Upstream
+from farm.adapters.version_files import Sources
 from farm.adapters.web import Retry, Web
 from farm.adapters.wheel_metadata import WheelMetadata
 from farm.model.demand import Demand, IndexOptions, Origin, Requirement
+from farm.model.gap import Resolution, Unresolved
+from tests.projects.make import Made
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,13 +60,14 @@ class Resolving:
     folder: Path
     index: IndexServer
     farm: Index | None = None
+    private: tuple[str, ...] = ()
     webs: list[Web] = field(default_factory=list)
 
     def upstream(self) -> tuple[Web, Upstream]:
         web = Web(IndexSettings(url=self.index.url, timeout=5), QUICK)
         self.webs.append(web)
         # Pages are never cached between runs here, so that a test may change them.
-        return web, Upstream(web, PageCache(self.folder / "pages", ttl=-1, now=lambda: 0.0), (self.index.url,))
+        return web, Upstream(web, PageCache(self.folder / "pages", ttl=-1, now=lambda: 0.0), (self.index.url,), private=self.private)
 
     def sources(self) -> Sources:
         web, upstream = self.upstream()
@@ -86,3 +89,22 @@ class Resolving:
     def close(self) -> None:
         for web in self.webs:
             web.close()
+
+
+def pins(found: Resolution | Unresolved) -> list[str]:
+    assert isinstance(found, Resolution), found.explanation
+    return [str(pin.pin) for pin in found.pins]
+
+
+def explanation(found: Resolution | Unresolved) -> str:
+    assert isinstance(found, Unresolved), pins(found)
+    assert "127.0.0.1" not in found.explanation
+    assert "py3-none-any" not in found.explanation
+    assert "no-build" not in found.explanation
+    assert "uv " not in found.explanation
+    return found.explanation
+
+
+def static(index: IndexServer, name: str, *versions: str, requires: tuple[str, ...] = (), **page: Any) -> None:
+    for version in versions:
+        index.add(Made(name=name, version=version, requires=requires).sdist(), **page)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.fakes.index_server import IndexServer
+from tests.fakes.resolving import Resolving
 from tests.fakes.store import wheel_bytes
 from tests.projects.sdist import write_tar
 
@@ -112,3 +113,10 @@ def add_sdist(index: IndexServer, name: str, version: str, folder: Path, require
     }
     path = write_tar(folder / f"{stem}.tar.gz", {f"{stem}/{member}": data for member, data in files.items()})
     index.add((path.name, path.read_bytes()))
+
+
+@pytest.fixture
+def world(index: IndexServer, tmp_path: Path) -> Iterator[Resolving]:
+    made = Resolving(folder=tmp_path, index=index)
+    yield made
+    made.close()

@@ -72,7 +72,7 @@ class SlowFarm(Farm):
 def main(folder: Path, how: str) -> int:
     asked = Asked(
         requirements=("requirements.txt",), constraints=(), targets=(), as_json=True, junit=None, dry_run=False,
-        refresh=False, jobs=None,
+        refresh=False, jobs=None, files=(), extras=(), groups=(), default_groups=True, client_pip=None,
     )  # fmt: skip
     with SlowFarm(load(Path("config.toml"), home=folder), dict(os.environ)) as farm:
         farm.how, farm.bench_folder = how, folder

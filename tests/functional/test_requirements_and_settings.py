@@ -58,7 +58,7 @@ def test_a_folder_is_no_requirements_file(shell: Shell) -> None:
         (("biuld",), "perhaps you meant 'build'"),
         (("build", "-r", "requirements.txt", "--target", "cp311-manylinx_2_36_x86_64"), f"perhaps you meant {TARGET}"),
         (("build",), "farm build -r requirements.txt"),
-        (("build", "-r", "-"), "-r /dev/stdin"),
+        (("build", "-r", "requirements.txt", "-c", "-"), "-r - reads standard input"),
         (("build", "-r", "requirements.txt", "--jobs", "0"), "1<=x<=1024"),
         (("build", "-r", "requirements.txt", "--junit", "absent/out.xml"), "make the folder absent"),
         (("images", "build", "debian"), "expected FAMILY-ARCH-ROLE"),

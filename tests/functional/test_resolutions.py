@@ -29,13 +29,6 @@ def index() -> Iterator[IndexServer]:
         yield server
 
 
-@pytest.fixture
-def world(index: IndexServer, tmp_path: Path) -> Iterator[Resolving]:
-    made = Resolving(folder=tmp_path, index=index)
-    yield made
-    made.close()
-
-
 def pins(world: Resolving, at: float) -> list[str]:
     found = world.resolver(ttl=TTL, now=lambda: at).resolve(demand("top"), LINUX)
     assert isinstance(found, Resolution), found.explanation

@@ -11,8 +11,10 @@ import pytest
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from farm.adapters.index_page import BadPage, parse_page
+from farm.adapters.index_page import BadPage, parse_page, split_page
+from farm.adapters.lazy_page import Entries, LazyPage, group
 from farm.adapters.page_cache import PageCache
+from farm.errors import UpstreamError
 from farm.model.package import IndexFile, Project
 
 if TYPE_CHECKING:
@@ -206,30 +208,81 @@ def cache(tmp_path: Path, now: float = 1000.0) -> PageCache:
     return PageCache(tmp_path, ttl=600, now=lambda: now)
 
 
+def entries(*files: dict[str, object]) -> Entries:
+    return group(split_page(json.dumps({"name": NAME, "files": list(files)}).encode(), JSON, URL), NAME)
+
+
 def test_a_cached_page_is_the_same_page(tmp_path: Path) -> None:
-    project = Project(
-        name=NAME,
-        files=read(
-            {
-                "filename": "demo_pkg-1-py3-none-any.whl",
-                "url": "x.whl",
-                "hashes": {"sha256": A},
-                "core-metadata": {"sha256": B},
-            },
-            {"filename": "demo_pkg-1.tar.gz", "url": "x.gz", "yanked": True, "upload-time": "2024-01-01T00:00:00Z"},
-            {"filename": "odd", "url": "x"},
-        ),
+    files: tuple[dict[str, object], ...] = (
+        {"filename": "demo_pkg-1-py3-none-any.whl", "url": "x.whl", "hashes": {"sha256": A}, "core-metadata": {"sha256": B}},
+        {"filename": "demo_pkg-2.tar.gz", "url": "y.gz", "hashes": {"sha256": B}},
+        {"filename": "demo_pkg-1.0.tar.gz", "url": "x.gz", "yanked": True, "upload-time": "2024-01-01T00:00:00Z"},
+        {"filename": "odd", "url": "x"},
     )
-    cache(tmp_path).save("https://index.example/simple", NAME, project, '"etag"')
+    cache(tmp_path).save("https://index.example/simple", NAME, entries(*files), '"etag"')
     kept = cache(tmp_path).load("https://index.example/simple", NAME)
     assert kept is not None
-    assert (kept.project, kept.etag, kept.fetched_at) == (project, '"etag"', 1000.0)
+    assert kept.project is not None
+    assert (kept.project.files, kept.etag, kept.fetched_at) == (read(*files), '"etag"', 1000.0)
+    first = tuple(file for file in read(*files) if file.version == Version("1"))
+    assert len(first) == 2
+    assert kept.project.of(Version("1.0.0")) == first
+    by_version = kept.project.by_version()
+    assert list(by_version) == [Version("1"), Version("2")]
+    assert by_version[Version("1")] == first
     assert cache(tmp_path).load("https://other.example/simple", NAME) is None
 
 
+ODD = (
+    "demo_pkg-1-py3-none-any.whl", "Demo.Pkg-1.0-2-py3-none-any.whl", "demo-pkg-1.0.tar.gz", "demo-pkg-1.0.0.zip",
+    "demo-pkg-1.0-1.tar.bz2", "demo_pkg-1.0.win32-py2.7.exe", "demo_pkg-1.0-py2.7.egg", "other-1.0-py3-none-any.whl",
+    "demo-pkg-2004d.tar.gz", "demo_pkg-1.0+cpu-cp311-cp311-win_amd64.whl", "demo_pkg-1.0-x-y-cp311-cp311-win_amd64.whl",
+    "demo_pkg-v2.0-py3-none-any.whl", ".hidden.whl", "demo-pkg-extra-1.0.tar.gz",
+)  # fmt: skip
+
+
+def test_a_grouped_page_holds_the_same_files_and_versions_as_one_read_whole() -> None:
+    files: list[dict[str, object]] = [{"filename": name, "url": f"../{name}", "hashes": {"sha256": A}} for name in ODD]
+    files += [{"filename": "demo_pkg-3-py3-none-any.whl", "url": "x", "size": [], "hashes": []}, {"filename": 7, "url": "x"}]
+    whole = Project(name=NAME, files=read(*files))
+    lazy = LazyPage(NAME, entries(*files), None)
+    assert lazy.files == whole.files
+    assert dict(lazy.by_version()) == dict(whole.by_version())
+    for version in whole.by_version():
+        assert LazyPage(NAME, entries(*files), None).of(version) == whole.of(version)
+    assert lazy.of(Version("9")) == ()
+
+
+def test_the_mark_changes_with_the_page_and_is_none_where_bytes_may_change() -> None:
+    one: dict[str, object] = {"filename": "demo_pkg-1.tar.gz", "url": "1.gz", "hashes": {"sha256": A}}
+    marks = {entries(one).mark, entries({**one, "yanked": True}).mark, entries({**one, "hashes": {"sha256": B}}).mark}
+    assert len(marks) == 3
+    assert entries({**one, "hashes": {"md5": "x", "sha256": A}}).mark
+    assert entries({**one, "hashes": {}, "url": f"1.gz#sha256={A}"}).mark
+    assert entries({**one, "hashes": {"md5": "x"}, "core-metadata": {"sha256": A}}).mark == ""
+    assert entries().mark
+
+
+def test_a_page_that_another_farm_replaced_is_not_mixed_with_the_old_one(tmp_path: Path) -> None:
+    one: dict[str, object] = {"filename": "demo_pkg-1.tar.gz", "url": "1.gz", "hashes": {"sha256": A}}
+    two: dict[str, object] = {"filename": "demo_pkg-2.tar.gz", "url": "2.gz", "hashes": {"sha256": B}}
+    page = cache(tmp_path).save("u", NAME, entries(one), None)
+    assert page is not None
+    page.release()
+    assert len(page.of(Version("1"))) == 1
+    cache(tmp_path, now=2000.0).save("u", NAME, entries(one), None)
+    assert len(page.files) == 1
+    page = cache(tmp_path).save("u", NAME, entries(one), None)
+    cache(tmp_path).save("u", NAME, entries(one, two), None)
+    assert page is not None
+    page.release()
+    with pytest.raises(UpstreamError, match="changed while it was read"):
+        page.of(Version("1"))
+
+
 def test_no_credentials_on_disk(tmp_path: Path) -> None:
-    project = Project(name=NAME, files=read({"filename": "demo_pkg-1.tar.gz", "url": "x.gz"}))
-    cache(tmp_path).save("https://me:secret@index.example/simple", NAME, project, None)
+    some = entries({"filename": "demo_pkg-1.tar.gz", "url": "x.gz"})
+    cache(tmp_path).save("https://me:secret@index.example/simple", NAME, some, None)
     (path,) = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert b"secret" not in path.read_bytes()
     assert cache(tmp_path).load("https://you@index.example/simple", NAME) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import Version
 
 from farm.adapters.page_cache import PageCache
 from farm.adapters.pipconfig import IndexSettings
@@ -212,6 +214,30 @@ def test_prefetching_reads_at_the_same_time_and_keeps_failures_for_later(index: 
     with pytest.raises(UpstreamError):
         upstream.project(canonicalize_name("p3"))
     assert len(index.requests) == asked
+
+
+def test_of_an_expected_page_the_rest_is_read_from_the_disk_when_asked_for(index: IndexServer, make: Make, tmp_path: Path) -> None:
+    index.add(Made(name="demo", version="2.0").sdist())
+    upstream = make(index.url)
+    upstream.expect({DEMO: [Version("1.0")]})
+    page = upstream.project(DEMO)
+    assert page is not None
+    assert len(page.of(Version("1.0"))) == 2
+    assert len(page.of(Version("2.0"))) == 1
+    shutil.rmtree(tmp_path / "pages")
+    assert len(page.of(Version("1.0"))) == 2
+    with pytest.raises(UpstreamError, match="changed while it was read"):
+        _ = page.files
+    assert index.asked("/simple/demo") == 1
+
+
+def test_where_the_disk_keeps_nothing_the_page_stays_in_memory(index: IndexServer, make: Make, tmp_path: Path) -> None:
+    (tmp_path / "pages").write_text("not a folder")
+    upstream = make(index.url)
+    upstream.expect({DEMO: [Version("1.0")]})
+    page = upstream.project(DEMO)
+    assert page is not None
+    assert len(page.files) == 2
 
 
 def test_one_page_is_fetched_once_by_many_threads(index: IndexServer, make: Make) -> None:
