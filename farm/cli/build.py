@@ -11,10 +11,12 @@ from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 import click
+from packaging.utils import canonicalize_name
 
 from farm.cli import render
 from farm.cli.progress import Talk
 from farm.errors import FarmError, ImageError, Interrupted, StoreError, UsageError
+from farm.model.client import parse_pip
 from farm.model.report import Problem, Report
 from farm.model.target import parse_target
 
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
     from farm.cli.main import Context
     from farm.engine.local import Finished
     from farm.model.demand import Demand
+    from farm.model.gap import Matrix
     from farm.model.job import Plan
+    from farm.model.lock import Choice
+    from farm.survey.detect import DetectPolicy
     from farm.wire import Farm
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
@@ -34,23 +39,45 @@ class Asked:
 
     requirements: tuple[str, ...]
     constraints: tuple[str, ...]
+    files: tuple[str, ...]
+    extras: tuple[str, ...]
+    groups: tuple[str, ...]
+    default_groups: bool
     targets: tuple[str, ...]
+    client_pip: str | None
     as_json: bool
     junit: Path | None
     dry_run: bool
     refresh: bool
     jobs: int | None
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.requirements + self.files))
+
+    @property
+    def choice(self) -> Choice:
+        from farm.model.lock import Choice  # noqa: PLC0415 - after the cheap checks
+
+        extras, groups = (frozenset(canonicalize_name(name) for name in names) for names in (self.extras, self.groups))
+        return Choice(extras=extras, groups=groups, default_groups=self.default_groups)
+
 
 @click.command()
-@click.option("-r", "--requirement", "requirements", multiple=True, metavar="FILE", help="A requirements file, as pip's. Repeatable.")
+@click.option("-r", "--requirement", "requirements", multiple=True, metavar="FILE",
+              help="Requirements as pip's, a lock, pyproject.toml, or - (docs/inputs.md). Repeatable.")  # fmt: skip
 @click.option("-c", "--constraint", "constraints", multiple=True, metavar="FILE", help="A constraints file, as pip's. Repeatable.")
+@click.option("--extra", "extras", multiple=True, metavar="NAME", help="An extra of a lock or pyproject.toml. Repeatable.")
+@click.option("--group", "groups", multiple=True, metavar="NAME", help="A dependency group of a lock or pyproject.toml. Repeatable.")
+@click.option("--default-groups/--no-default-groups", default=True, help="Whether a lock's groups count that its tool installs unasked.")
 @click.option("--target", "targets", multiple=True, metavar="T", help="A kind of client, e.g. cp312-manylinux_2_28_x86_64. Repeatable.")
+@click.option("--client-pip", metavar="VERSION", help="The oldest pip that installs, e.g. 20.2 (config.toml: client-pip).")
 @click.option("--jobs", type=click.IntRange(1, 1024), help="Builds side by side (config.toml: build.jobs).")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON (docs/report.md).")
 @click.option("--junit", type=_PATH, metavar="FILE", help="Write the report as JUnit XML too.")
 @click.option("--dry-run", is_flag=True, help="Say what would be built, and stop.")
 @click.option("--refresh", is_flag=True, help="Ask the upstream index again, whatever is remembered.")
+@click.argument("files", nargs=-1, metavar="[FILE]...")
 @click.pass_obj
 def build(context: Context, /, **options: Any) -> int:
     """Build every wheel that the requirements lack for the targets, prove each, and publish it.
@@ -82,6 +109,8 @@ def _build(context: Context, asked: Asked) -> int:
     settings = context.settings()
     if asked.jobs:
         settings = replace(settings, jobs=asked.jobs)
+    if asked.client_pip:
+        settings = replace(settings, client_pip=parse_pip(asked.client_pip))
     if asked.targets:
         settings = replace(settings, targets=tuple(dict.fromkeys(parse_target(name) for name in asked.targets)))
     from farm.wire import Farm  # noqa: PLC0415 - after the cheap checks
@@ -92,10 +121,10 @@ def _build(context: Context, asked: Asked) -> int:
 
 def _check(asked: Asked) -> None:
     """Refuse at once what would otherwise go wrong only after an hour of building."""
-    if not asked.requirements:
+    if not asked.inputs:
         raise UsageError("no requirements: expected at least one -r FILE", solution="farm build -r requirements.txt")
-    if "-" in (*asked.requirements, *asked.constraints):
-        raise UsageError("expected a file, found -", solution="-r /dev/stdin reads requirements from standard input")
+    if "-" in asked.constraints:
+        raise UsageError("-c: expected a file, found -", solution="give the constraints as a file; -r - reads standard input")
     if asked.junit and not asked.junit.absolute().parent.is_dir():
         reason = f"--junit {asked.junit}: expected its folder to be there, found none"
         raise UsageError(reason, solution=f"make the folder {asked.junit.parent}")
@@ -110,27 +139,50 @@ class _Run:
         self._interrupts = 0
 
     def run(self) -> int:
-        demand = self._farm.read(self._asked.requirements, self._asked.constraints)
+        demand = self._farm.read(self._asked.inputs, self._asked.constraints, self._asked.choice)
         for remark in demand.remarks:
             render.err(f"note: {remark}")
         broken: BaseException | None
         with Talk(sys.stderr, verbose=self._verbose) as talk:
             self._farm.progress = talk
-            report, plan, broken = self._survey(demand)
+            matrix, policy = self._farm.survey(demand)
+            report, plan, broken = self._planned(demand, matrix, policy)
         if report.rows and not self._asked.as_json:
             render.err(render.matrix(report, everything=self._verbose, width=get_terminal_size((120, 24)).columns))
         stopped = False
         if not self._asked.dry_run and plan.jobs:
-            report, broken, stopped = self._build(report, plan)
+            report, broken, stopped = self._rounds(demand, matrix, report, plan)
         return self._tell(replace(report, seconds=time.monotonic() - self._started), broken, stopped=stopped)
 
-    def _survey(self, demand: Demand) -> tuple[Report, Plan, FarmError | None]:
+    def _rounds(
+        self, demand: Demand, matrix: Matrix, report: Report, plan: Plan
+    ) -> tuple[Report, BaseException | None, bool]:
+        """Build; and where a wheel says other dependencies than its sdist let guess, build what is missing now, a few times."""
+        from farm.survey.rounds import LIMIT  # noqa: PLC0415 - only when something is built
+        from farm.survey.tell import carried_over  # noqa: PLC0415 - the same
+
+        report, broken, stopped = self._build(report, plan)
+        for left in reversed(range(LIMIT)):
+            if broken or stopped or not self._farm.surprising:
+                break
+            matrix, policy = self._farm.survey_again(demand, matrix)
+            after, plan, broken = self._planned(demand, matrix, policy)
+            report = replace(after, rows=carried_over(report.rows, after.rows, plan))
+            if broken or not plan.jobs:
+                break
+            if not left:
+                note = f"after {LIMIT} rounds the wheels that were built still ask for more; the same command goes on from here"
+                report = replace(report, notes=(*report.notes, note))
+                break
+            report, broken, stopped = self._build(report, plan)
+        return report, broken, stopped
+
+    def _planned(self, demand: Demand, matrix: Matrix, policy: DetectPolicy) -> tuple[Report, Plan, FarmError | None]:
         """What is missing is worth telling also where it cannot be planned (no image serves a target)."""
         from farm.model.job import Plan  # noqa: PLC0415 - after the cheap checks
         from farm.survey.tell import problems, rows  # noqa: PLC0415 - the same
 
         broken: FarmError | None = None
-        matrix, policy = self._farm.survey(demand)
         try:
             plan = self._farm.plan(matrix, policy)
         except ImageError as error:

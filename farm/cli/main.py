@@ -56,7 +56,10 @@ class Context:
 
 
 COMMANDS = {
+    "check": "farm.cli.check:check",
     "build": "farm.cli.build:build",
+    "why": "farm.cli.why:why_command",
+    "targets": "farm.cli.targets:targets",
     "serve": "farm.cli.serve:serve",
     "images": "farm.cli.images:images",
     "doctor": "farm.cli.doctor:doctor",

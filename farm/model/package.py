@@ -19,6 +19,7 @@ from packaging.utils import (
 from packaging.version import InvalidVersion, Version
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from packaging.tags import Tag
@@ -158,6 +159,14 @@ class Project:
     def of(self, version: Version) -> tuple[IndexFile, ...]:
         """Return the files of one version."""
         return tuple(file for file in self.files if file.version == version)
+
+    def by_version(self) -> Mapping[Version, tuple[IndexFile, ...]]:
+        """Return each version's files; files that tell no version are left out."""
+        grouped: dict[Version, list[IndexFile]] = {}
+        for file in self.files:
+            if file.version is not None:
+                grouped.setdefault(file.version, []).append(file)
+        return {version: tuple(files) for version, files in grouped.items()}
 
 
 def file_version(filename: str, project: NormalizedName) -> Version | None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 State = Literal[
     "upstream-wheel", "farm-wheel", "pure-fallback", "build", "built", "failed", "timed-out", "blocked", "refused",
-    "impossible", "unknown", "cancelled",
+    "impossible", "hidden", "not-needed", "unknown", "cancelled",
 ]  # fmt: skip
 THERE: frozenset[State] = frozenset({"upstream-wheel", "farm-wheel", "pure-fallback", "built"})
 SCHEMA = 1
@@ -22,7 +22,8 @@ class Row:
     """One package for one target.
 
     `reason` says why it is in that state; `file` is the wheel that serves it. `attempt` names the log (`farm log`).
-    `required_by` are names of packages, or FILE:LINE of requirements, that ask for it. `seconds` is the build's time.
+    `required_by` are names of packages, or FILE:LINE of requirements, that ask for it. `seconds` is the build's time,
+    `estimate_s` what it is expected to be, in seconds, by past builds; None without any.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Row:
     seconds: float = 0.0
     required_by: tuple[str, ...] = ()
     diagnosis: Diagnosis | None = None
+    estimate_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,23 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What closing the gaps would take, in seconds, as far as past builds tell.
+
+    `jobs` wheels have to be built, `known` of them have a past; only these are in the sums. `longest` names the jobs of the
+    critical path, each of which needs the one before it; `elapsed_s` is the wall time with `side_by_side` builds at once.
+    """
+
+    jobs: int
+    known: int
+    total_s: float
+    critical_s: float
+    elapsed_s: float
+    side_by_side: int
+    longest: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """The whole answer. Reports of several runs add up with `+`; `Report.empty()` is the neutral element."""
 
@@ -56,6 +75,7 @@ class Report:
     notes: tuple[str, ...] = ()
     dry_run: bool = False
     seconds: float = 0.0
+    cost: Cost | None = None
 
     @staticmethod
     def empty() -> Report:
@@ -69,10 +89,28 @@ class Report:
             notes=self.notes + other.notes,
             dry_run=self.dry_run or other.dry_run,
             seconds=self.seconds + other.seconds,
+            cost=self.cost or other.cost,
         )
 
     def count(self) -> Counter[State]:
         return Counter(row.state for row in self.rows)
+
+    def not_needed(self) -> tuple[Row, ...]:
+        """Return a row for each package that some target needs, for each other target that was resolved without it."""
+        unresolved = {problem.subject for problem in self.problems if problem.kind == "unresolved"}
+        told = {(row.name, row.version, row.target) for row in self.rows}
+        others: dict[tuple[str, str], list[str]] = {}
+        for row in self.rows:
+            others.setdefault((row.name, row.target), []).append(row.version)
+        return tuple(
+            Row(
+                name=name, version=version, target=target, state="not-needed",
+                reason=f"{' and '.join(others[name, target])} is what it needs" if (name, target) in others else "",
+            )
+            for name, version in dict.fromkeys((row.name, row.version) for row in self.rows)
+            for target in self.targets
+            if target not in unresolved and (name, version, target) not in told
+        )  # fmt: skip
 
     @property
     def exit_code(self) -> int:
@@ -87,3 +125,12 @@ class Report:
             return 3
         fine = THERE | {"build"} if self.dry_run else THERE
         return 0 if set(states) <= fine and not self.problems else 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What `farm check` found. `remarks` are about the input; `places` give each requirement's column by its FILE:LINE."""
+
+    report: Report
+    remarks: tuple[str, ...] = ()
+    places: tuple[tuple[str, int], ...] = ()

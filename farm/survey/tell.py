@@ -6,11 +6,13 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
-from farm.model.gap import Cell, Impossible, Matrix, Missing, Present, Unknown
-from farm.model.job import JobId, job_id
+from farm.model.gap import Cell, Hidden, Impossible, Matrix, Missing, Present, Unknown
+from farm.model.job import JobId, job_id, make_job_id
 from farm.model.report import Problem, Row
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from farm.model.demand import Demand, DirectSource, Requirement
     from farm.model.job import Job, Plan, Refusal
     from farm.model.report import State
@@ -26,6 +28,20 @@ def rows(matrix: Matrix, plan: Plan) -> tuple[Row, ...]:
     tools = [_job_row(job) for job in plan.jobs if job.id not in told]
     lost = [_refusal_row(refusal) for identity, refusal in refused.items() if identity not in told]
     return (*own, *tools, *lost)
+
+
+def carried_over(before: Iterable[Row], after: Iterable[Row], plan: Plan) -> tuple[Row, ...]:
+    """Return the rows of a later round, with what an earlier one of the same run already built, or tried to, told as it was."""
+    told = {make_job_id(row.name, row.version, row.target): row for row in before}
+    again = {job.id for job in plan.jobs}
+    found = []
+    for row in after:
+        identity = make_job_id(row.name, row.version, row.target)
+        old = told.pop(identity, None)
+        kept = old is not None and identity not in again and (old.state == "built") == (row.state == "farm-wheel")
+        found.append(replace(old, required_by=row.required_by) if old is not None and kept and old.attempt else row)
+    # What only a build dependency asked for is in no matrix; it was built all the same.
+    return (*found, *(row for row in told.values() if row.attempt))
 
 
 def problems(matrix: Matrix, demand: Demand) -> tuple[Problem, ...]:
@@ -51,6 +67,8 @@ def _row(cell: Cell, refused: dict[JobId, Refusal]) -> Row:
         case Present(file=file, where=where, note=note):
             theirs: State = "pure-fallback" if note.startswith("pure fallback") else "upstream-wheel"
             return _with(base, "farm-wheel" if where == "farm" else theirs, note, file.filename)
+        case Hidden(file=file):
+            return _with(base, "hidden", cell.presence.reason, file.filename)
         case Missing(reason=reason):
             refusal = refused.get(job_id(cell.pin, cell.target))
             return _with(base, _refused(refusal), refusal.reason) if refusal else _with(base, "build", reason)

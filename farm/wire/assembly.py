@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from farm.model.gap import Matrix
     from farm.model.image import Family, ImageSpec
     from farm.model.job import Plan
+    from farm.model.lock import Choice
+    from farm.model.messages import Command, Event
+    from farm.model.package import Pin
     from farm.model.target import Target
     from farm.ports import Catalogue, Progress
     from farm.survey.detect import DetectPolicy
@@ -51,6 +56,8 @@ class Farm:
         self.settings = settings
         self.env = env
         self.refresh = refresh
+        self.reads_only = False
+        """No container may be started, not even to ask a build backend (`farm check`)."""
         self.clock = SystemClock()
         self.run = self.new_id()
         self.progress: Progress = Silent()
@@ -59,6 +66,8 @@ class Farm:
         self._engine: LocalEngine | None = None
         self._reading: Reading | None = None
         self.abandoned = False
+        self.surprising: set[Pin] = set()
+        """What the last `execute` built and found to have other dependencies than was thought."""
         self._held = False
 
     def __enter__(self) -> Self:
@@ -169,14 +178,20 @@ class Farm:
         """A short digest of the store's path: marks its containers, whichever process made them."""
         return hashlib.sha256(str(self.root.absolute()).encode()).hexdigest()[:12]
 
-    def read(self, paths: Sequence[str], constraints: Sequence[str]) -> Demand:
-        """Return what requirement files ask for. RequirementsError with every fault of every file."""
-        from farm.survey.read import read_requirements  # noqa: PLC0415 - only what a command needs
+    def read(self, paths: Sequence[str], constraints: Sequence[str], choice: Choice | None = None) -> Demand:
+        """Return what requirements files, locks and pyproject.toml ask for; "-" is standard input.
+
+        RequirementsError with every fault of every file.
+        """
+        from farm.model.lock import Choice  # noqa: PLC0415 - only what a command needs
+        from farm.survey.inputs import STDIN, World, read_inputs  # noqa: PLC0415 - the same
         from farm.wire.reading import read_text  # noqa: PLC0415 - the same
 
-        return read_requirements(
-            paths, constraints, read_text=lambda name: read_text(name, self.pip), env=self.env, exists=lambda p: Path(p).exists()
-        )
+        def text(name: str) -> str:
+            return sys.stdin.buffer.read().decode("utf-8-sig") if name == STDIN else read_text(name, self.pip)
+
+        world = World(read_text=text, env=self.env, exists=lambda path: Path(path).exists())
+        return read_inputs(paths, constraints, choice or Choice(), world)
 
     def reading(self, options: IndexOptions) -> Reading:
         """Return the reading half for a demand's own index options."""
@@ -188,10 +203,16 @@ class Farm:
 
     def survey(self, demand: Demand) -> tuple[Matrix, DetectPolicy]:
         """Return what is there and what is missing. UpstreamError when an index did not answer."""
-        from farm.survey.survey import policy_of, survey  # noqa: PLC0415 - only what a command needs
+        from farm.survey.survey import survey  # noqa: PLC0415 - only what a command needs
+        from farm.wire.exact import exact_targets  # noqa: PLC0415 - the same
 
-        policy = policy_of(demand, self.settings.from_source)
-        return survey(demand, self.settings.targets, policy, self.reading(demand.options)), policy
+        policy = self._policy(demand)
+        return survey(demand, exact_targets(self.settings.targets, self.cache), policy, self.reading(demand.options)), policy
+
+    def _policy(self, demand: Demand) -> DetectPolicy:
+        from farm.survey.survey import policy_of  # noqa: PLC0415 - only what a command needs
+
+        return replace(policy_of(demand, self.settings.from_source), client_pip=self.settings.client_pip)
 
     def plan(self, matrix: Matrix, policy: DetectPolicy) -> Plan:
         """Return the jobs that close the gaps. ImageError when no image serves a target that has gaps."""
@@ -228,8 +249,45 @@ class Farm:
         workshop.tidy()
         self.store.recover()
         hands = workshop.hands()
-        self._engine = LocalEngine(lambda command: carry(command, hands), limit=self.jobs)
+        self.surprising.clear()
+
+        def carried(command: Command) -> Event:
+            event = carry(command, hands)
+            self._learn(event, plan)
+            return event
+
+        self._engine = LocalEngine(carried, limit=self.jobs)
         return self._engine.run(plan, lambda _: None)
+
+    def _learn(self, event: Event, plan: Plan) -> None:
+        """Heed what a wheel says of itself, also when its proof then fails for want of a dependency that nobody foresaw."""
+        from farm.adapters.wheel_metadata import metadata_of  # noqa: PLC0415 - only when something is built
+        from farm.model.messages import BuildDone  # noqa: PLC0415 - the same
+        from farm.model.outcome import Built  # noqa: PLC0415 - the same
+
+        if self._reading is None or not isinstance(event, BuildDone) or not isinstance(event.outcome, Built):
+            return
+        job = next(job for job in plan.jobs if job.id == event.job)
+        text = metadata_of(event.outcome.wheel.path)
+        if text is None:
+            return
+        learn = self._reading.resolver.learn
+        for target in dict.fromkeys((job.target, *(proof.target for proof in job.proofs))):
+            if learn(job.pin, job.sdist, target, text):
+                self.surprising.add(job.pin)
+
+    def survey_again(self, demand: Demand, before: Matrix) -> tuple[Matrix, DetectPolicy]:
+        """Return what is there and what is missing now that some wheels said other dependencies than their sdists.
+
+        The versions of `before` are kept; see `survey.rounds`. UpstreamError when an index did not answer.
+        """
+        from farm.survey.rounds import survey_again  # noqa: PLC0415 - seldom needed
+
+        policy = self._policy(demand)
+        matrix, notes = survey_again(demand, before, self.surprising, policy, self.reading(demand.options))
+        for note in notes:
+            self.note(note)
+        return matrix, policy
 
     def stop(self) -> None:
         """Start nothing new; what runs may finish. Safe in a signal handler."""

@@ -123,7 +123,7 @@ def test_json_groups_cells_by_package_and_survives_a_round_trip() -> None:
     assert (found["schema"], found["exit_code"], found["dry_run"], found["error"]) == (1, 1, True, None)
     (package,) = found["packages"]
     assert (package["name"], package["required_by"]) == ("alpha", ["beta", "requirements.txt:1"])
-    assert package["cells"][A] == {"state": "upstream-wheel", "reason": "", "file": "alpha-1.0-py3-none-any.whl"}
+    assert package["cells"][A] == {"state": "upstream-wheel", "reason": "", "file": "alpha-1.0-py3-none-any.whl", "estimate_s": None}
     cell = package["cells"][B]
     assert (cell["build"], cell["seconds"], cell["reason"], cell["diagnosis"]["cause"]) == ("A7", 1.235, "naïve – “quoted”", "unknown")
     assert found["summary"] == {"failed": 1, "upstream-wheel": 1}
