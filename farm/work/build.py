@@ -125,6 +125,8 @@ class _Attempt:
         self._ports = ports
         self._stage = "fetch"
         self._dependencies: tuple[tuple[str, Digest], ...] = ()
+        # How many of the log's lines belong to a build that was given up.
+        self._explained = 0
 
     @property
     def _job(self) -> Job:
@@ -154,8 +156,15 @@ class _Attempt:
     def _stages(self) -> Built | Failed | TimedOut:
         self._stage = "fetch"
         request = self._fetch()
-        self._stage = "requirements"
-        request = self._complete(request)
+        outcome = self._keyed_build(request)
+        # The front end asks the backend what else it wants before it builds, and fails at once where that is not at hand.
+        # Asking first in a container of our own would cost every build seconds for what few want.
+        if self._job.asks and isinstance(outcome, Failed) and outcome.diagnosis.cause == "build-failed":
+            explained = replace(outcome, diagnosis=self._explain(outcome.diagnosis))
+            return self._keyed_build(request) if self._complete(request) else explained
+        return outcome
+
+    def _keyed_build(self, request: BuildRequest) -> Built | Failed | TimedOut:
         self._stage = "build"
         key = job_key(self._job, request.image.digest, self._dependencies)
         with self._ports.locks.job(key):
@@ -168,7 +177,9 @@ class _Attempt:
         """What the builder alone knows (out of memory, no wheel produced) stands; a plain failure is read off the log."""
         if known.cause != "build-failed":
             return known
-        found = diagnose(self._ports.rooms.log_lines(self._attempt.id), self._ports.rules)
+        lines = self._ports.rooms.log_lines(self._attempt.id)
+        told = ("" if number <= self._explained else line for number, line in enumerate(lines, start=1))
+        found = diagnose(told, self._ports.rules)
         return replace(found, summary=known.summary) if found.cause == "unknown" and not found.line else found
 
     def _fetch(self) -> BuildRequest:
@@ -209,18 +220,24 @@ class _Attempt:
         assert path is not None, "a published wheel has its blob"
         return path
 
-    def _complete(self, request: BuildRequest) -> BuildRequest:
-        """Ask the backend what else it wants, and fetch that too."""
-        if not self._job.asks:
-            return request
+    def _complete(self, request: BuildRequest) -> bool:
+        """Ask the backend what else it wants, and fetch that too. False when there is nothing more to have."""
+        self._stage = "requirements"
         present = [name for name, _ in self._dependencies]
-        wanted = [text for text in self._ports.builder.requirements(request) if not _satisfied(text, present)]
+        try:
+            wanted = [text for text in self._ports.builder.requirements(request) if not _satisfied(text, present)]
+        except BuildFailed:
+            # It fails at this as it failed while building, which has been explained.
+            return False
         if wanted:
             self._say(f"its backend also wants {', '.join(wanted)}")
             for file in self._ports.toolbox.wheels(wanted, self._job.recipe, self._job.target):
                 if file.filename not in present:
                     self._add(request.wheels, path_of(file, self._ports), file.filename)
-        return request
+        if len(self._dependencies) == len(present):
+            return False
+        self._explained = sum(1 for _ in self._ports.rooms.log_lines(self._attempt.id))
+        return True
 
     def _reuse(self, key: JobKey) -> Built | None:
         earlier = self._ports.catalogue.built(key)

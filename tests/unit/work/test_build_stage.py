@@ -91,14 +91,44 @@ def test_a_recipe_s_system_packages_change_the_image_and_the_key(bench: Bench) -
     assert plain.key != other.key
 
 
-def test_what_the_backend_asks_for_is_fetched_unless_it_is_there(bench: Bench) -> None:
+def wants_cffi(*lines: str):
+    """A front end: it fails at once while what the backend wants is not among the wheels."""
+
+    def result(request: BuildRequest):
+        if any(wheel.name.startswith("cffi-") for wheel in request.wheels.iterdir()):
+            return makes("demo-1.0-cp311-cp311-linux_x86_64.whl")(request) if not lines else fails_with(*lines)(request)
+        return fails_with("error: cffi was not found in the provided package locations")(request)
+
+    return result
+
+
+def test_what_the_backend_wants_beyond_its_word_is_fetched_after_a_failure(bench: Bench) -> None:
     bench.builder.wants = ("setuptools>=40", "cffi>=1; python_version>='3'")
+    bench.builder.result = wants_cffi()
     wanted = bench.builder.wants[1]
     bench.toolbox.files = {wanted: nouns.index_file("cffi-1.17-cp311-cp311-manylinux_2_17_x86_64.whl")}
     job = replace(needs(nouns.job("demo==1.0"), "setuptools-80.0-py3-none-any.whl"), asks=True)
-    assert isinstance(run(bench, job), Built)
+    made = run(bench, job)
+    assert isinstance(made, Built)
     assert bench.toolbox.asked == [(wanted,)]
-    assert bench.builder.wheels == [["cffi-1.17-cp311-cp311-manylinux_2_17_x86_64.whl", "setuptools-80.0-py3-none-any.whl"]]
+    assert bench.builder.wheels[-1] == ["cffi-1.17-cp311-cp311-manylinux_2_17_x86_64.whl", "setuptools-80.0-py3-none-any.whl"]
+    assert bench.locks.held[-1] == made.key != bench.locks.held[0]
+
+
+def test_a_build_that_fails_again_is_explained_by_its_second_failure(bench: Bench) -> None:
+    bench.builder.wants = ("cffi>=1",)
+    bench.builder.result = wants_cffi("x.c:1:10: fatal error: libpq-fe.h: No such file or directory")
+    bench.toolbox.files = {"cffi>=1": nouns.index_file("cffi-1.17-cp311-cp311-manylinux_2_17_x86_64.whl")}
+    outcome = run(bench, replace(nouns.job("demo==1.0"), asks=True))
+    assert isinstance(outcome, Failed)
+    assert ("libpq-fe.h" in outcome.diagnosis.summary, outcome.diagnosis.number) == (True, 2)
+
+
+def test_a_backend_that_wants_nothing_more_is_not_built_twice(bench: Bench) -> None:
+    bench.builder.result = fails_with("x.c:1:10: fatal error: libpq-fe.h: No such file or directory")
+    outcome = run(bench, replace(nouns.job("demo==1.0"), asks=True))
+    assert isinstance(outcome, Failed)
+    assert ("libpq-fe.h" in outcome.diagnosis.summary, len(bench.builder.requests)) == (True, 1)
 
 
 def test_a_wheel_of_the_same_run_is_a_build_dependency_by_its_published_bytes(bench: Bench) -> None:
@@ -126,7 +156,8 @@ def test_only_rust_gets_crates(bench: Bench) -> None:
 
 def fails_with(*lines: str, cause: str = "build-failed"):
     def result(request: BuildRequest) -> Failed:
-        request.log.write_text("\n".join(lines))
+        with request.log.open("a") as log:
+            log.write("".join(f"{line}\n" for line in lines))
         diagnosis = Diagnosis(cause=cause, summary="the backend ended with 1")
         return Failed(attempt=request.attempt, stage="build", diagnosis=diagnosis, seconds=0.0)
 
@@ -173,7 +204,7 @@ def test_an_sdist_that_cannot_be_had_fails_its_package_only(bench: Bench, field:
     assert bench.builder.requests == []
 
 
-def test_a_backend_that_fails_when_asked_is_a_failure_of_that_stage(bench: Bench) -> None:
+def test_a_backend_that_fails_when_asked_failed_while_building(bench: Bench) -> None:
     class Breaks:
         def requirements(self, request: BuildRequest) -> tuple[str, ...]:
             raise BuildFailed(Diagnosis(cause="backend", summary="setup.py raised KeyError"))
@@ -181,13 +212,13 @@ def test_a_backend_that_fails_when_asked_is_a_failure_of_that_stage(bench: Bench
         def metadata(self, request: BuildRequest) -> str:
             raise AssertionError
 
-        def build(self, request: BuildRequest) -> TimedOut:
-            raise AssertionError
+        def build(self, request: BuildRequest) -> Failed:
+            return fails_with("x.c:1:10: fatal error: libpq-fe.h: No such file or directory")(request)
 
     ports = replace(bench.build_ports(), builder=Breaks())
     outcome = build(Build(job=replace(nouns.job("demo==1.0"), asks=True), made={}), "A1", ports)
     assert isinstance(outcome, Failed)
-    assert (outcome.stage, outcome.diagnosis.summary) == ("requirements", "setup.py raised KeyError")
+    assert (outcome.stage, "libpq-fe.h" in outcome.diagnosis.summary) == ("build", True)
 
 
 def test_a_build_that_was_killed_because_the_user_stopped_is_interrupted_not_failed(bench: Bench) -> None:
