@@ -159,7 +159,9 @@ class _Attempt:
         outcome = self._keyed_build(request)
         # The front end asks the backend what else it wants before it builds, and fails at once where that is not at hand.
         # Asking first in a container of our own would cost every build seconds for what few want.
-        if self._job.asks and isinstance(outcome, Failed) and outcome.diagnosis.cause == "build-failed":
+        # A build that the user stopped did not fail: nothing new may start for it.
+        asks = self._job.asks and not self._ports.cancelled()
+        if asks and isinstance(outcome, Failed) and outcome.diagnosis.cause == "build-failed":
             explained = replace(outcome, diagnosis=self._explain(outcome.diagnosis))
             return self._keyed_build(request) if self._complete(request) else explained
         return outcome
@@ -169,8 +171,9 @@ class _Attempt:
         key = job_key(self._job, request.image.digest, self._dependencies)
         with self._ports.locks.job(key):
             found = self._reuse(key) or self._build(request, key)
-            # Recorded before the lock goes: whoever waits for it looks in the catalogue next.
-            _record(found, self._attempt, self._ports)
+            if isinstance(found, Built):
+                # Recorded before the lock goes: whoever waits for it looks in the catalogue next.
+                _record(found, self._attempt, self._ports)
         return found
 
     def _explain(self, known: Diagnosis) -> Diagnosis:

@@ -131,6 +131,17 @@ def test_a_backend_that_wants_nothing_more_is_not_built_twice(bench: Bench) -> N
     assert ("libpq-fe.h" in outcome.diagnosis.summary, len(bench.builder.requests)) == (True, 1)
 
 
+def test_a_build_that_the_user_stopped_is_not_asked_about_and_not_tried_again(bench: Bench) -> None:
+    def killed(request: BuildRequest) -> Failed:
+        bench.stopped = True
+        return fails_with("Killed")(request)
+
+    bench.builder.wants = ("cffi>=1",)
+    bench.builder.result = killed
+    assert isinstance(run(bench, replace(nouns.job("demo==1.0"), asks=True)), Failed)
+    assert (bench.toolbox.asked, len(bench.builder.requests)) == ([], 1)
+
+
 def test_a_wheel_of_the_same_run_is_a_build_dependency_by_its_published_bytes(bench: Bench) -> None:
     tool = nouns.job("tool==2.0", kind="pure")
     bench.builder.result = makes("tool-2.0-py3-none-any.whl", b"tool")
