@@ -48,6 +48,15 @@ def reach(lock: Lock) -> tuple[LockedPackage, ...]:
     return tuple(lock.packages[index] for index in sorted(walk.kept))
 
 
+def counting(lock: Lock, target: Target) -> tuple[LockedPackage, ...]:
+    """Return the packages that count on a target, whatever contradicts itself there; none where the lock is not for it."""
+    walk = _Walk(lock, target)
+    if walk.refusal() is not None:
+        return ()
+    walk.go()
+    return tuple(lock.packages[index] for index in sorted(walk.kept))
+
+
 @dataclass(slots=True)
 class _Kept:
     """Why a package counts: who asks for it, and for which of its extras."""
