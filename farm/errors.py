@@ -72,6 +72,10 @@ class StoreError(FarmError):
     exit_code = 6
 
 
+class StoreFull(StoreError):  # noqa: N818 - names what happened
+    """The store's disk or quota has no room left."""
+
+
 class ResolutionError(FarmError):
     """The requirements have no solution for a target; the reason is the resolver's own explanation."""
 

@@ -5,34 +5,46 @@ Importing this module costs some 0.15 s; who only reads pages must not (`farm.ad
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import create_engine, delete, event, insert, inspect, select, text, update
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy import bindparam, delete, insert, select, update
 
-from farm.adapters import tables
+from farm.adapters import tables, tombstones
+from farm.adapters.database import Database
 from farm.errors import StoreError
 from farm.model.attempt import Attempt, WheelRecord
 from farm.model.package import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Select
-    from sqlalchemy.engine import Connection, Engine, RowMapping
+    from sqlalchemy import Executable, Select
+    from sqlalchemy.engine import Connection, Row, RowMapping
 
     from farm.adapters.locks import Locks
     from farm.model.job import JobKey
+    from farm.model.keeping import Tombstone
     from farm.model.package import Digest, NormalizedName
 
-_BUSY_SECONDS = 60
 _REUSABLE = ("built", "proven", "published")
 _GOOD = ("proven", "published")
 _NAMES_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """What became of files that were offered: `digests` in their order are those that the index has under their names.
+
+    `dirty` are the pages of their projects that do not show everything yet, with whether the list of projects has the name;
+    `files` is what they should show. `serial` is the new one, 0 when nothing changed.
+    """
+
+    digests: tuple[Digest, ...]
+    dirty: Mapping[NormalizedName, bool]
+    files: Mapping[NormalizedName, tuple[WheelRecord, ...]]
+    serial: int
 
 
 class Catalogue:
@@ -42,22 +54,24 @@ class Catalogue:
         """Open the database, making or migrating its tables. StoreError when they are newer than this farm."""
         self._locks = locks
         self._url = url
-        self._engine = _engine(url)
-        # SQLite gives up at once, timeout or not, when two processes turn a new file to WAL at the same moment.
-        with locks.shared_file("schema"), self._write() as connection:
-            prepare(connection, tables.SCHEMA, tables.STEPS, url)
+        self._database = Database(url, locks)
 
     def close(self) -> None:
-        self._engine.dispose()
+        self._database.close()
+
+    @property
+    def database(self) -> Database:
+        """For the keepers of other tables."""
+        return self._database
 
     def begin(self, attempt: Attempt) -> None:
         """Record an attempt that starts. StoreError when its id is taken."""
-        with self._write() as connection:
+        with self._database.write() as connection:
             connection.execute(insert(tables.attempts).values(_attempt_row(attempt)))
 
     def finish(self, attempt: Attempt) -> None:
         """Record how an attempt stands now; may be called at each stage. StoreError when it was never begun."""
-        with self._write() as connection:
+        with self._database.write() as connection:
             query = update(tables.attempts).where(tables.attempts.c.id == attempt.id).values(_attempt_row(attempt))
             if connection.execute(query).rowcount != 1:
                 raise StoreError(
@@ -94,11 +108,11 @@ class Catalogue:
         table = tables.attempts
         found: dict[str, tuple[str, list[Any]]] = {}
         columns = (table.c.name, table.c.version, table.c.target, table.c.started, table.c.ended, table.c.key)
-        with self._read() as connection:
-            # Databases bound how many parameters a query may have.
-            for start in range(0, len(names), _NAMES_AT_ONCE):
-                some = table.c.name.in_(names[start : start + _NAMES_AT_ONCE])
-                query = select(table.c.id, *columns).where(some, table.c.state.in_(_GOOD), table.c.ended.is_not(None))
+        with self._database.read() as connection:
+            for some in _portions(names):
+                query = select(table.c.id, *columns).where(
+                    table.c.name.in_(some), table.c.state.in_(_GOOD), table.c.ended.is_not(None)
+                )
                 # Oldest first: the first with a key is the one that built.
                 for identity, *row in connection.execute(query.order_by(table.c.id)):
                     found.setdefault(row[-1] or identity, (identity, row))
@@ -111,7 +125,7 @@ class Catalogue:
     def interrupted(self, now: datetime) -> tuple[Attempt, ...]:
         """Mark the attempts still "building" whose run no process holds any more; return them as marked."""
         table = tables.attempts
-        with self._write() as connection:
+        with self._database.write() as connection:
             building = table.c.state == "building"
             runs = connection.execute(select(table.c.run).where(building).distinct()).scalars().all()
             dead = [run for run in runs if not self._locks.alive(run)]
@@ -128,156 +142,101 @@ class Catalogue:
 
     def wheel(self, filename: str) -> WheelRecord | None:
         """Return the wheel of this name."""
-        with self._read() as connection:
+        with self._database.read() as connection:
             row = (
                 connection.execute(select(tables.wheels).where(tables.wheels.c.filename == filename))
                 .mappings()
                 .one_or_none()
             )
-        return None if row is None else _wheel(row)
+        return None if row is None else read_wheel(row)
 
     def wheels(self, name: NormalizedName) -> tuple[WheelRecord, ...]:
-        """Return a project's wheels by version, then file name."""
-        with self._read() as connection:
+        """Return a project's files by version, then file name."""
+        with self._database.read() as connection:
             rows = connection.execute(select(tables.wheels).where(tables.wheels.c.name == name)).mappings().all()
-        return tuple(sorted((_wheel(row) for row in rows), key=lambda wheel: (wheel.version, wheel.filename)))
+        return _ordered(read_wheel(row) for row in rows)
 
-    def add_wheel(self, record: WheelRecord) -> Digest | None:
-        """Add a wheel and mark its page dirty, or return the digest of the wheel that has its name already."""
-        with self._write() as connection:
-            found = select(tables.wheels.c.sha256).where(tables.wheels.c.filename == record.filename)
-            taken: Digest | None = connection.execute(found).scalar_one_or_none()
-            if taken is not None:
-                return taken
-            row = asdict(record) | {"version": str(record.version), "targets": list(record.targets)}
-            connection.execute(insert(tables.wheels).values(row))
-            mark = update(tables.pages).where(tables.pages.c.name == record.name).values(dirty=True)
-            if connection.execute(mark).rowcount == 0:
-                connection.execute(insert(tables.pages).values(name=record.name, dirty=True, on_list=False))
-        return None
+    def add_wheels(self, records: Sequence[WheelRecord]) -> Added:
+        """Add files and mark their pages dirty, all in one transaction; a name that is taken, or was ever, keeps its file."""
+        with self._database.write() as connection:
+            filenames = [record.filename for record in records]
+            taken, removed = _taken(connection, filenames), tombstones.digests(connection, filenames)
+            free = (r for r in reversed(records) if r.filename not in taken and removed.get(r.filename, r.sha256) == r.sha256)
+            fresh = {record.filename: record for record in free}
+            if fresh:
+                connection.execute(_INSERT, [_wheel_row(record) for record in fresh.values()])
+                tombstones.lift(connection, fresh.keys() & removed.keys())
+            changed = {record.name for record in fresh.values()}
+            dirty = _mark_dirty(connection, changed) | _dirty_pages(connection, {r.name for r in records} - changed)
+            serial = _grown_serial(connection) if dirty else 0
+            files = _files(connection, sorted(dirty))
+        digests = removed | taken | {record.filename: record.sha256 for record in fresh.values()}
+        return Added(digests=tuple(digests[r.filename] for r in records), dirty=dirty, files=files, serial=serial)
+
+    def bury(self, stones: Sequence[Tombstone]) -> Added:
+        """Take files off, with tombstones in their place, and mark their pages dirty; who has other bytes by now stays."""
+        table = tables.wheels
+        with self._database.write() as connection:
+            there = _taken(connection, [stone.filename for stone in stones])
+            gone = [stone for stone in stones if there.get(stone.filename) == stone.sha256]
+            for some in _portions([stone.filename for stone in gone]):
+                connection.execute(delete(table).where(table.c.filename.in_(some)))
+            tombstones.put(connection, gone)
+            dirty = _mark_dirty(connection, {stone.name for stone in gone})
+            serial = _grown_serial(connection) if dirty else 0
+            return Added(digests=(), dirty=dirty, files=_files(connection, sorted(dirty)), serial=serial)
+
+    def mark_dirty(self, names: Iterable[NormalizedName]) -> None:
+        """Ask for these pages to be made anew, and for their names to be put on the list again."""
+        with self._database.write() as connection:
+            _mark_dirty(connection, set(names))
+            for some in _portions(sorted(names)):
+                connection.execute(update(tables.pages).where(tables.pages.c.name.in_(some)).values(on_list=False))
+
+    def forget_pages(self, names: Iterable[NormalizedName]) -> None:
+        """Record that these projects have neither page nor place on the list."""
+        with self._database.write() as connection:
+            for some in _portions(sorted(names)):
+                connection.execute(delete(tables.pages).where(tables.pages.c.name.in_(some)))
+
+    def dirty_pages(self, names: Sequence[NormalizedName]) -> Added | None:
+        """Return what those of these pages that are dirty should show, with a new serial; None when all are clean."""
+        with self._database.write() as connection:
+            dirty = _dirty_pages(connection, names)
+            if not dirty:
+                return None
+            return Added(digests=(), dirty=dirty, files=_files(connection, sorted(dirty)), serial=_grown_serial(connection))
 
     def dirty(self) -> tuple[NormalizedName, ...]:
         """Return the projects whose page does not show all their wheels yet."""
-        with self._read() as connection:
-            query = select(tables.pages.c.name).where(tables.pages.c.dirty).order_by(tables.pages.c.name)
-            return tuple(connection.execute(query).scalars())
+        with self._database.read() as connection:
+            return _all_dirty(connection)
 
     def page_state(self, name: NormalizedName) -> tuple[bool, bool]:
         """Return whether a page is dirty, and whether its project stands in the list of projects."""
-        with self._read() as connection:
+        with self._database.read() as connection:
             query = select(tables.pages.c.dirty, tables.pages.c.on_list).where(tables.pages.c.name == name)
             row = connection.execute(query).one_or_none()
         return (False, False) if row is None else (row.dirty, row.on_list)
 
-    def next_serial(self) -> int:
-        """Return a number that no change of the index has had before."""
-        with self._write() as connection:
-            connection.execute(update(tables.serial).values(value=tables.serial.c.value + 1))
-            value: int = connection.execute(select(tables.serial.c.value)).scalar_one()
-        return value
+    def mark_clean(self, names: Iterable[NormalizedName]) -> tuple[NormalizedName, ...]:
+        """Record that these pages show all files and the list of projects has their names; return those still dirty.
 
-    def mark_clean(self, name: NormalizedName) -> None:
-        """Record that the page on the disk shows all wheels and the list of projects has the name."""
-        with self._write() as connection:
-            connection.execute(
-                update(tables.pages).where(tables.pages.c.name == name).values(dirty=False, on_list=True)
-            )
+        A power cut may undo it: the pages would be made once more.
+        """
+        with self._database.write(durable=False) as connection:
+            for some in _portions(sorted(names)):
+                connection.execute(_CLEAN, {"some": list(some)})
+            return _all_dirty(connection)
 
     def mark_all_dirty(self) -> None:
         """Ask for every page to be made anew, and for every name to be put on the list again."""
-        with self._write() as connection:
+        with self._database.write() as connection:
             connection.execute(update(tables.pages).values(dirty=True, on_list=False))
 
     def _attempts(self, query: Select[Any]) -> tuple[Attempt, ...]:
-        with self._read() as connection:
+        with self._database.read() as connection:
             return tuple(_attempt(row) for row in connection.execute(query).mappings())
-
-    @contextmanager
-    def _read(self) -> Iterator[Connection]:
-        with _failures(self._url), self._engine.begin() as connection:
-            yield connection
-
-    @contextmanager
-    def _write(self) -> Iterator[Connection]:
-        with _failures(self._url), self._engine.connect() as plain:
-            connection = plain.execution_options(farm_writes=True)
-            with connection.begin():
-                yield connection
-
-
-def prepare(connection: Connection, newest: int, steps: Sequence[tuple[int, tuple[str, ...]]], url: str) -> None:
-    """Make the tables in an empty database, or take the `steps` from its version to `newest`. StoreError when it is newer."""
-    if not inspect(connection).has_table(tables.schema.name):
-        tables.metadata.create_all(connection)
-        connection.execute(insert(tables.schema).values(version=newest))
-        connection.execute(insert(tables.serial).values(value=0))
-        return
-    found = connection.execute(select(tables.schema.c.version)).scalar_one()
-    if found > newest:
-        raise StoreError(
-            f"{url}: expected a catalogue of schema {newest} or older, found schema {found}",
-            solution="a newer farm has used this store: upgrade this one, or give it a store of its own",
-        )
-    for version, statements in steps:
-        if version > found:
-            for statement in statements:
-                connection.execute(text(statement))
-            connection.execute(delete(tables.schema))
-            connection.execute(insert(tables.schema).values(version=version))
-
-
-def _engine(url: str) -> Engine:
-    try:
-        parsed = make_url(url)
-        engine = create_engine(parsed)
-    except (ArgumentError, ImportError) as error:
-        raise StoreError(
-            f"expected a database URL such as sqlite:////srv/farm/catalogue.sqlite, found {url!r}: {error}",
-            solution="correct the catalogue's URL, or install the driver that it names",
-        ) from error
-    if parsed.get_backend_name() == "sqlite":
-        event.listen(engine, "connect", _configure_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _configure_sqlite(connection: Any, _record: object) -> None:
-    # The driver would begin transactions on its own, and deferred: two writers would then deadlock instead of waiting.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000}")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    # In WAL, NORMAL may lose the last transactions in a power cut; a published wheel must not vanish.
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("farm_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-@contextmanager
-def _failures(url: str) -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:
-        cause = getattr(error, "orig", None) or error
-        raise StoreError(f"the catalogue at {url} failed: {cause}", solution=_advice(str(cause))) from error
-
-
-def _advice(cause: str) -> str:
-    for sign, advice in (
-        ("full", "free some space, or move the store to a larger disk"),
-        ("readonly", "give the farm's user the right to write the store, or choose another one"),
-        ("unable to open", "make the store's folder, readable and writable for the farm's user"),
-        ("locked", f"another process held the catalogue for {_BUSY_SECONDS} s: look for one that hangs"),
-        ("malformed", "the catalogue is damaged: restore it from a backup; wheels and pages are not affected"),
-        ("not a database", "the file is something else: choose another store"),
-    ):
-        if sign in cause:
-            return advice
-    return "look at the database, then try again"
 
 
 def _attempt_row(attempt: Attempt) -> dict[str, Any]:
@@ -288,5 +247,89 @@ def _attempt(row: RowMapping) -> Attempt:
     return Attempt(**(dict(row) | {"version": Version(row["version"])}))
 
 
-def _wheel(row: RowMapping) -> WheelRecord:
-    return WheelRecord(**(dict(row) | {"version": Version(row["version"]), "targets": tuple(row["targets"])}))
+def _portions(names: Sequence[str]) -> Iterable[Sequence[str]]:
+    """Databases bound how many parameters a query may have."""
+    return (names[start : start + _NAMES_AT_ONCE] for start in range(0, len(names), _NAMES_AT_ONCE))
+
+
+# Statements are made once: SQLAlchemy takes longer to put one together than SQLite to carry it out.
+_INSERT = insert(tables.wheels)
+_TAKEN = select(tables.wheels.c.filename, tables.wheels.c.sha256).where(
+    tables.wheels.c.filename.in_(bindparam("some", expanding=True))
+)
+_OF_PROJECTS = select(tables.wheels).where(tables.wheels.c.name.in_(bindparam("some", expanding=True)))
+_MARK = (
+    update(tables.pages)
+    .where(tables.pages.c.name.in_(bindparam("some", expanding=True)))
+    .values(dirty=True)
+    .returning(tables.pages.c.name, tables.pages.c.on_list)
+)
+_CLEAN = (
+    update(tables.pages)
+    .where(tables.pages.c.name.in_(bindparam("some", expanding=True)))
+    .values(dirty=False, on_list=True)
+)
+_DIRTY_OF = select(tables.pages.c.name, tables.pages.c.on_list).where(
+    tables.pages.c.name.in_(bindparam("some", expanding=True)), tables.pages.c.dirty
+)
+_DIRTY = select(tables.pages.c.name).where(tables.pages.c.dirty).order_by(tables.pages.c.name)
+_GROW = update(tables.serial).values(value=tables.serial.c.value + 1).returning(tables.serial.c.value)
+
+
+def _each(connection: Connection, statement: Executable, names: Iterable[str]) -> Iterator[Row[Any]]:
+    for some in _portions(sorted(names)):
+        yield from connection.execute(statement, {"some": list(some)})
+
+
+def _taken(connection: Connection, filenames: Sequence[str]) -> dict[str, Digest]:
+    return {row.filename: row.sha256 for row in _each(connection, _TAKEN, filenames)}
+
+
+def _files(connection: Connection, names: Sequence[NormalizedName]) -> dict[NormalizedName, tuple[WheelRecord, ...]]:
+    found: dict[NormalizedName, list[WheelRecord]] = {name: [] for name in names}
+    for row in _each(connection, _OF_PROJECTS, names):
+        found[row.name].append(read_wheel(row._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it
+    return {name: _ordered(records) for name, records in found.items()}
+
+
+def _mark_dirty(connection: Connection, names: set[NormalizedName]) -> dict[NormalizedName, bool]:
+    if not names:
+        return {}
+    marked: dict[NormalizedName, bool] = {row.name: row.on_list for row in _each(connection, _MARK, names)}
+    fresh = sorted(names - marked.keys())
+    if fresh:
+        connection.execute(insert(tables.pages), [{"name": name, "dirty": True, "on_list": False} for name in fresh])
+    return marked | dict.fromkeys(fresh, False)
+
+
+def _dirty_pages(connection: Connection, names: Collection[NormalizedName]) -> dict[NormalizedName, bool]:
+    return {row.name: row.on_list for row in _each(connection, _DIRTY_OF, names)}
+
+
+def _all_dirty(connection: Connection) -> tuple[NormalizedName, ...]:
+    return tuple(connection.execute(_DIRTY).scalars())
+
+
+def _grown_serial(connection: Connection) -> int:
+    value: int = connection.execute(_GROW).scalar_one()
+    return value
+
+
+def _ordered(records: Iterable[WheelRecord]) -> tuple[WheelRecord, ...]:
+    return tuple(sorted(records, key=lambda record: (record.version, record.filename)))
+
+
+def _wheel_row(record: WheelRecord) -> dict[str, Any]:
+    row = {column.name: getattr(record, column.name) for column in tables.wheels.columns}
+    return row | {
+        "version": str(record.version),
+        "targets": list(record.targets),
+        "metadata_sha256": record.metadata_sha256 or "",
+        "key": record.key or "",
+    }
+
+
+def read_wheel(row: RowMapping) -> WheelRecord:
+    """Return a row of the table of wheels. ValueError, TypeError or KeyError when it holds nonsense."""
+    absent = {column: row[column] or None for column in ("metadata_sha256", "key")}
+    return WheelRecord(**(dict(row) | absent | {"version": Version(row["version"]), "targets": tuple(row["targets"])}))

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from farm.errors import StoreError
+from farm.errors import StoreError, StoreFull
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,7 +30,7 @@ def store_error(path: Path, error: OSError) -> StoreError:
     reason = f"cannot use {path}: {error.strerror or error}"
     if error.errno in _FULL:
         room = _room(path)
-        return StoreError(
+        return StoreFull(
             f"{reason} ({room})", solution="free some space, raise the quota, or move the store to a larger disk"
         )
     if error.errno in _FORBIDDEN:
@@ -102,29 +102,46 @@ def flush(file: BinaryIO) -> None:
 
 def replace_file(path: Path, data: bytes) -> None:
     """Put `data` at `path`: a reader sees the old bytes or the new ones, whenever it looks and whatever happens."""
-    replace_files(path.parent, {path.name: data})
+    with writing(path.parent) as (file, temporary):
+        file.write(data)
+        flush(file)
+        temporary.replace(path)
+        fsync_dir(path.parent)
+
+
+def write_token(path: Path, text: str) -> None:
+    """Put a short text of ever the same length at `path`, in place: for a change token that need not outlive a power cut.
+
+    No wait for the disk and no new file. A reader may in theory see some old and some new characters: another token still.
+    """
+    make_dirs(path.parent)
+    with storing(path):
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            os.pwrite(handle, text.encode(), 0)
+        finally:
+            os.close(handle)
 
 
 def replace_files(folder: Path, contents: Mapping[str, bytes]) -> None:
     """Replace several files of one folder, each atomically; when one cannot be written, none is replaced.
 
-    A crash between the renames leaves some old and some new: who needs them to agree must be able to do it again.
+    A crash between the renames leaves some old and some new: who needs them to agree must be able to do it again. No two
+    processes may replace the same file at once: a half written one is found, and written over, by its name.
     """
     make_dirs(folder)
-    ready: list[tuple[Path, Path]] = []
+    ready = {folder / f".{name}{TEMPORARY}": folder / name for name in contents}
     with storing(folder):
         try:
-            for name, data in contents.items():
-                temporary = folder / f".{uuid.uuid4().hex}{TEMPORARY}"
-                ready.append((temporary, folder / name))
-                with temporary.open("xb") as file:
-                    file.write(data)
+            for temporary, final in ready.items():
+                with temporary.open("wb") as file:
+                    file.write(contents[final.name])
                     flush(file)
-            for temporary, final in ready:
+            for temporary, final in ready.items():
                 temporary.replace(final)
             fsync_dir(folder)
         finally:
-            for temporary, _ in ready:
+            for temporary in ready:
                 with suppress(FileNotFoundError):
                     temporary.unlink()
 

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import zipfile
 import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 from importlib.util import find_spec
@@ -23,13 +24,13 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from farm.adapters import process
-from farm.adapters.wheel_record import check_paths, check_record, top_level_modules
+from farm.adapters.wheel_record import Unpacking, check_paths, check_record, top_level_modules
 from farm.errors import FarmError
 from farm.model.build import WheelFacts
 from farm.model.package import WheelName, parse_wheel_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _AUDIT_SECONDS = 300.0
 _METADATA_BYTES = 16 << 20
@@ -54,17 +55,20 @@ class _Contents:
 class WheelInspector:
     """Implements `farm.ports.Inspector`. `environment` is what its child processes get (PATH; never credentials)."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], limits: Unpacking | None = None) -> None:
+        """`limits` are on what a wheel may unpack to; by default those of a build's own."""
         self._environment = dict(environment)
+        self._limits = limits or Unpacking()
 
-    def inspect(self, wheel: Path) -> WheelFacts:
-        """Return what the wheel is; whatever is wrong with it is among the faults."""
-        name = parse_wheel_name(wheel.name)
+    def inspect(self, wheel: Path, filename: str = "") -> WheelFacts:
+        """Return what the wheel is; whatever is wrong with it is among the faults. `filename` when the file has another name."""
+        filename = filename or wheel.name
+        name = parse_wheel_name(filename)
         if name is None:
-            return _broken(f"{wheel.name} is no wheel's file name (binary distribution format, file name convention)")
+            return _broken(f"{filename} is no wheel's file name (binary distribution format, file name convention)")
         try:
             with zipfile.ZipFile(wheel) as archive:
-                contents = _read(archive, name)
+                contents = _read(archive, name, self._limits)
         except (
             zipfile.BadZipFile,
             zlib.error,
@@ -74,13 +78,14 @@ class WheelInspector:
             NotImplementedError,
             ValueError,
         ) as error:
-            return _broken(f"{wheel.name} cannot be read as a zip file: {error}")
+            return _broken(f"{filename} cannot be read as a zip file: {error}")
         native = bool(contents.machines)
         faults = [*contents.faults, *_metadata_faults(contents.metadata, name), *_wheel_faults(contents, name)]
         platforms: tuple[str, ...] = ()
         # auditwheel unpacks the file: only after its paths were found to stay inside.
         if native and not contents.faults:
-            platforms, found = self._audit(wheel, name)
+            with _named(wheel, filename) as named:
+                platforms, found = self._audit(named, name)
             faults += found
         return WheelFacts(
             metadata=contents.metadata,
@@ -123,19 +128,32 @@ class WheelInspector:
     def _run(self, module: str, *arguments: str) -> process.Completed:
         if find_spec(module) is None:
             raise FarmError(
-                f"{module} is not installed beside farm, so no wheel can be checked", solution=f"install farm again (pip install {module})"
+                f"{module} is not installed beside farm, so no wheel can be checked",
+                solution=f"install farm again (pip install {module})",
             )
         argv = (sys.executable, "-I", "-m", module, *arguments)
         environment = {"LANG": "C.UTF-8", "NO_COLOR": "1", **self._environment}
         return process.run(process.Command(argv=argv, env=environment, timeout=_AUDIT_SECONDS))
 
 
+@contextmanager
+def _named(wheel: Path, filename: str) -> Iterator[Path]:
+    """Yield the wheel under its own name: the auditors read tags off it."""
+    if wheel.name == filename:
+        yield wheel
+        return
+    with tempfile.TemporaryDirectory(prefix="wheel-") as folder:
+        named = Path(folder) / filename
+        named.symlink_to(wheel.absolute())
+        yield named
+
+
 def _broken(fault: str) -> WheelFacts:
     return WheelFacts(metadata=b"", native=False, platforms=(), modules=(), faults=(fault,))
 
 
-def _read(archive: zipfile.ZipFile, name: WheelName) -> _Contents:
-    faults = check_paths(archive)
+def _read(archive: zipfile.ZipFile, name: WheelName, limits: Unpacking) -> _Contents:
+    faults = check_paths(archive, limits)
     if faults:
         return _Contents(metadata=b"", wheel=b"", machines=(), modules=(), faults=faults)
     names = archive.namelist()

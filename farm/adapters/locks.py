@@ -1,6 +1,6 @@
 """Locks between processes, by flock: the kernel releases them when the holder dies, however it dies.
 
-The lock files stay: removing one while another process waits for it would let two hold the same lock.
+Whoever gets a lock looks whether its file still has its name: so `farm gc` may remove the files of locks that nobody holds.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from farm.adapters.durable import make_dirs, storing
@@ -54,6 +54,38 @@ class Locks:
             yield held
 
     @contextmanager
+    def publishing(self) -> Iterator[None]:
+        """Hold off the removal of blobs while bytes become a listed file; any number may hold this at once."""
+        with ExitStack() as stack:
+            # Through a gate that `removing` shuts: else publishers who relieve each other would let nobody remove anything.
+            with self._hold("store-gate", fcntl.LOCK_EX):
+                stack.enter_context(self._hold("store-blobs", fcntl.LOCK_SH))
+            yield
+
+    @contextmanager
+    def removing(self) -> Iterator[None]:
+        """Hold the right to remove blobs; waits for who publishes, and lets nobody begin meanwhile. To be held briefly."""
+        with self._hold("store-gate", fcntl.LOCK_EX), self._hold("store-blobs", fcntl.LOCK_EX):
+            yield
+
+    @contextmanager
+    def keeper(self) -> Iterator[bool]:
+        """Hold the right to mend or collect; yields False, holding nothing, when another process has it."""
+        with self._hold("store-keeper", fcntl.LOCK_EX | fcntl.LOCK_NB) as held:
+            yield held
+
+    def idle(self, name: str) -> bool:
+        """Tell whether nobody holds a lock of this name."""
+        with self._hold(name, fcntl.LOCK_SH | fcntl.LOCK_NB) as held:
+            return held
+
+    def remove_idle(self, name: str) -> None:
+        """Remove the file of a lock that nobody holds."""
+        with self._hold(name, fcntl.LOCK_EX | fcntl.LOCK_NB) as held:
+            if held:
+                (self._root / name).unlink(missing_ok=True)
+
+    @contextmanager
     def shared_file(self, name: str) -> Iterator[None]:
         """Hold one of the store's own files that every writer touches, such as the list of projects."""
         with self._hold(f"store-{name}", fcntl.LOCK_EX):
@@ -66,12 +98,32 @@ class Locks:
             raise ValueError(message)
         make_dirs(self._root)
         path = self._root / name
+        handle, held = _acquired(path, operation)
+        try:
+            yield held
+        finally:
+            os.close(handle)
+
+
+def _acquired(path: Path, operation: int) -> tuple[int, bool]:
+    """Return a descriptor of the lock's file, and whether it is locked; the file had its name when it was."""
+    while True:
         with storing(path):
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            yield _lock(handle, path, operation)
-        finally:
+            held = _lock(handle, path, operation)
+            if not held or _named(handle, path):
+                return handle, held
+        except BaseException:
             os.close(handle)
+            raise
+        os.close(handle)
+
+
+def _named(handle: int, path: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(handle), path.stat())
+    return False
 
 
 def _lock(handle: int, path: Path, operation: int) -> bool:

@@ -1,8 +1,9 @@
 """The store: what farm publishes, below one folder. One order of steps, so that a crash leaves the old state or the new one.
 
-    blobs/<2>/<62>   wheels and other bytes; beside a wheel its METADATA        catalogue.sqlite   attempts and wheels
-    pages/<project>  what clients read, made when something is published         projects, serial   the list, the change token
-    logs/  cache/    written by others                                           locks/  staging/   of writers
+    blobs/<2>/<62>   wheels and other bytes; beside a wheel its METADATA        catalogue.sqlite   attempts, wheels, tokens
+    pages/*.page     what clients read, made when something is published         projects, serial   the list, the change token
+    access/          tokens as readers see them                                  locks/  staging/   of writers
+    logs/  cache/    written by others
 
 A wheel's bytes are durable before its row, the row before the page. A page is marked dirty with the row and finished by
 whoever comes next, should its publisher die.
@@ -11,6 +12,7 @@ whoever comes next, should its publisher die.
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -19,17 +21,22 @@ from farm.adapters.blobs import Blobs
 from farm.adapters.durable import storing
 from farm.adapters.locks import Locks
 from farm.adapters.pages import PageFiles
+from farm.adapters.publication import Publication
+from farm.errors import StoreError
 from farm.model.build import IntegrityError, NameTaken
-from farm.model.package import Digest, Project, parse_wheel_name
-from farm.model.page import file_url, listed
+from farm.model.package import Digest, parse_wheel_name
+from farm.model.page import file_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable, Sequence
+    from contextlib import AbstractContextManager
+    from typing import BinaryIO
 
     from farm.adapters.catalogue import Catalogue
     from farm.model.attempt import WheelRecord
+    from farm.model.keeping import Tombstone
     from farm.model.outcome import Verified
-    from farm.model.package import NormalizedName
+    from farm.model.package import NormalizedName, Project
     from farm.model.page import Coding, Kind, Page
     from farm.ports import Clock
 
@@ -46,7 +53,6 @@ class Store:
     def __init__(self, root: Path, render: Callable[[Project], tuple[Page, ...]], clock: Clock, url: str = "") -> None:
         """`url` is the catalogue's database URL; by default `catalogue.sqlite` in `root`."""
         self._root = root
-        self._render = render
         self._clock = clock
         self._url = url or f"sqlite:///{root.absolute() / 'catalogue.sqlite'}"
         self._opening = Lock()
@@ -54,6 +60,7 @@ class Store:
         self.locks = Locks(root / "locks")
         self._blobs = Blobs(root / "blobs", root / "staging")
         self._pages = PageFiles(root)
+        self._publication = Publication(lambda: self.catalogue, self._pages, self.locks, render)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -78,29 +85,77 @@ class Store:
         not what `record` says; StoreError when it cannot be written, and then nothing of it is listed.
         """
         _agree(record, verified)
-        self._refuse_other(record, self.digest_of(record.filename))
-        self._blobs.keep(Path(verified.built.wheel.path), record.sha256)
-        self._blobs.keep_metadata(record.sha256, verified.metadata, record.metadata_sha256)
-        with self.locks.page(record.name, wait=True):
-            self._refuse_other(record, self.catalogue.add_wheel(record))
-            self._finish(record.name)
-        self._finish_others()
-        return file_url(record.sha256, record.filename)
+        refuse_other(record, self.digest_of(record.filename))
+        with self.locks.publishing():
+            self._blobs.keep_published(Path(verified.built.wheel.path), record.sha256, verified.metadata)
+            return self._list(record)
+
+    def publish_many(self, wheels: Sequence[tuple[WheelRecord, Verified]]) -> tuple[str | NameTaken, ...]:
+        """Publish some wheels at once, in about half the time; for each its URL path, or why it has none.
+
+        IntegrityError and StoreError as for `publish`, of the first that is wrong; then none is listed.
+        """
+        for record, verified in wheels:
+            _agree(record, verified)
+        records = [record for record, _ in wheels]
+        with self.locks.publishing():
+            for record, verified in wheels:
+                self._blobs.keep_published(Path(verified.built.wheel.path), record.sha256, verified.metadata)
+            return tuple(map(_answer, records, self._publication.list_files(records)))
+
+    def take_in(self, record: WheelRecord, staged: Path, metadata: bytes) -> str:
+        """Make a file visible that came in through `staged()`; it is moved. Raises as `publish` does.
+
+        `record` was read off the file as it was written, so its digest is not computed again.
+        """
+        refuse_other(record, self.digest_of(record.filename))
+        with self.locks.publishing():
+            self._blobs.keep_published(staged, record.sha256, metadata, move=True)
+            return self._list(record)
+
+    def staged(self) -> AbstractContextManager[tuple[BinaryIO, Path]]:
+        """Open a new file beside the blobs, for bytes that are not known yet; it is removed unless it was taken in."""
+        return self._blobs.staged()
 
     def digest_of(self, filename: str) -> Digest | None:
         """Return the digest of the wheel that the index has under this name: tells whether publishing would be a no-op."""
         record = self.catalogue.wheel(filename)
         return None if record is None else record.sha256
 
+    def listed(self, filename: str) -> Digest | None:
+        """Return what `digest_of` does, after seeing to it that the page shows the file: its publisher may have died before."""
+        record = self.catalogue.wheel(filename)
+        return None if record is None else self._publication.list_files((record,))[0]
+
     def recover(self) -> None:
         """Finish what dead publishers left and clear away their waste. To be called when a store is opened for writing."""
-        self._blobs.sweep(self._clock.now().timestamp() - _WASTE_SECONDS)
-        self._finish_others()
+        old = self._clock.now().timestamp() - _WASTE_SECONDS
+        self._blobs.sweep(old)
+        self._publication.finish_dirty(self.catalogue.dirty())
+        self._pages.sweep(old)
 
     def rebuild(self) -> None:
         """Make every page anew from the catalogue: after pages were damaged, or when a newer farm renders them otherwise."""
         self.catalogue.mark_all_dirty()
-        self._finish_others()
+        self._publication.finish_dirty(self.catalogue.dirty())
+
+    def unlist(self, stones: Sequence[Tombstone]) -> None:
+        """Take files off their pages, with tombstones in the catalogue. Their bytes stay where they are."""
+        self._publication.unlist(stones)
+
+    def refresh(self, names: Sequence[NormalizedName]) -> None:
+        """Make some pages anew from the catalogue, and see to it that the list of projects has them if it should."""
+        self.catalogue.mark_dirty(names)
+        self._publication.finish_dirty(names)
+
+    def removed(self, digest: Digest) -> str | None:
+        """Return why a file was taken off the index, and what brings it back; None when it never was there."""
+        from farm.adapters.tombstones import Tombstones  # noqa: PLC0415 - as for the catalogue
+
+        with suppress(StoreError):
+            stone = Tombstones(self.catalogue.database).of(digest)
+            return None if stone is None else str(stone)
+        return None
 
     def project(self, name: NormalizedName) -> Project | None:
         """Return the farm's own wheels of a project, or None; reads one file and imports no database."""
@@ -113,6 +168,10 @@ class Store:
     def page(self, name: NormalizedName, kind: Kind, encoding: Coding) -> Page | None:
         """Return one representation of a project's page, or None when the farm has no wheel of it."""
         return self._pages.page(name, kind, encoding)
+
+    def stamp(self, name: NormalizedName) -> Hashable | None:
+        """Return what changes whenever a project's page does; costs one stat."""
+        return self._pages.stamp(name)
 
     def names(self) -> tuple[NormalizedName, ...]:
         """Return the projects that have a page, sorted."""
@@ -138,33 +197,26 @@ class Store:
         """Copy a file in durably, under its digest."""
         return self._blobs.keep(source)
 
-    @staticmethod
-    def _refuse_other(record: WheelRecord, existing: Digest | None) -> None:
-        if existing is not None and existing != record.sha256:
-            raise NameTaken(
-                f"{record.filename} is on the index with sha256 {existing}; it was offered again with {record.sha256}",
-                solution="give the rebuilt wheel a build tag, as NAME-VERSION-1-TAGS.whl",
-            )
+    def _list(self, record: WheelRecord) -> str:
+        refuse_other(record, self._publication.list_files((record,))[0])
+        return file_url(record.sha256, record.filename)
 
-    def _finish_others(self) -> None:
-        for name in self.catalogue.dirty():
-            # Whoever holds the page is alive and will finish it; if it dies, the next publisher comes by here.
-            with self.locks.page(name, wait=False) as held:
-                if held:
-                    self._finish(name)
 
-    def _finish(self, name: NormalizedName) -> None:
-        """Bring a project's page up to the catalogue. The caller holds the page's lock."""
-        dirty, on_list = self.catalogue.page_state(name)
-        if not dirty:
-            return
-        project = Project(name=name, files=tuple(listed(wheel) for wheel in self.catalogue.wheels(name)))
-        self._pages.write(project, self._render(project))
-        if not on_list:
-            with self.locks.shared_file("projects"):
-                self._pages.append_name(name)
-        self._pages.write_serial(self.catalogue.next_serial())
-        self.catalogue.mark_clean(name)
+def refuse_other(record: WheelRecord, existing: Digest | None) -> None:
+    """Raise NameTaken when the index has other bytes under the record's name."""
+    if existing is not None and existing != record.sha256:
+        raise NameTaken(
+            f"{record.filename} is or was on the index with sha256 {existing}; it was offered again with {record.sha256}",
+            solution="give the rebuilt wheel a build tag, as NAME-VERSION-1-TAGS.whl",
+        )
+
+
+def _answer(record: WheelRecord, existing: Digest) -> str | NameTaken:
+    try:
+        refuse_other(record, existing)
+    except NameTaken as taken:
+        return taken
+    return file_url(record.sha256, record.filename)
 
 
 def _agree(record: WheelRecord, verified: Verified) -> None:
@@ -179,4 +231,10 @@ def _agree(record: WheelRecord, verified: Verified) -> None:
         raise IntegrityError(
             f"expected a wheel of {record.name} {record.version}, found a file named {record.filename}",
             solution="correct the name and version in the sdist's metadata",
+        )
+    found = Digest(hashlib.sha256(verified.metadata).hexdigest())
+    if found != record.metadata_sha256:
+        raise IntegrityError(
+            f"METADATA of {record.filename}: expected sha256 {record.metadata_sha256}, found {found}",
+            solution="the file changed after it was checked: build it again",
         )

@@ -12,10 +12,25 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Dialect
 
-SCHEMA = 1
+SCHEMA = 2
 """The version of the tables below. Raise it together with a new entry in STEPS."""
 
-STEPS: Sequence[tuple[int, tuple[str, ...]]] = ()
+STEPS: Sequence[tuple[int, tuple[str, ...]]] = (
+    (
+        2,
+        (
+            "ALTER TABLE wheels ADD COLUMN uploader VARCHAR(64) DEFAULT '' NOT NULL",
+            """CREATE TABLE tokens (name VARCHAR(64) NOT NULL PRIMARY KEY, hash VARCHAR(64) NOT NULL UNIQUE,
+               scope VARCHAR(16) NOT NULL, projects JSON NOT NULL, created VARCHAR(32) NOT NULL, expires VARCHAR(32))""",
+            """CREATE TABLE tombstones (filename VARCHAR(512) NOT NULL PRIMARY KEY, name VARCHAR(255) NOT NULL,
+               version VARCHAR(255) NOT NULL, sha256 VARCHAR(64) NOT NULL, size INTEGER NOT NULL, sdist TEXT NOT NULL,
+               sdist_sha256 VARCHAR(64), why TEXT NOT NULL, removed VARCHAR(32) NOT NULL, remedy TEXT NOT NULL)""",
+            "CREATE INDEX ix_tombstones_sha256 ON tombstones (sha256)",
+            # Pages are files of another form since.
+            "UPDATE pages SET dirty = TRUE",
+        ),
+    ),
+)
 """(version, statements that lead to it from the version before). A new catalogue is made at SCHEMA and needs none."""
 
 
@@ -65,6 +80,8 @@ attempts = Table(
     Index("attempts_by_state", "state"),
 )
 
+# The files of the index: wheels that were built or uploaded, and sdists that were uploaded. `key`, `attempt` and `sdist` are
+# empty where a file was not built, `metadata_sha256` where its page may not announce metadata.
 wheels = Table(
     "wheels",
     metadata,
@@ -83,6 +100,7 @@ wheels = Table(
     Column("key", String(64), nullable=False),
     Column("attempt", String(64), nullable=False),
     Column("targets", JSON, nullable=False),
+    Column("uploader", String(64), nullable=False, server_default=""),
 )
 
 # `dirty` is set with each new wheel, in its transaction, and cleared when the page on the disk shows it.
@@ -97,3 +115,31 @@ pages = Table(
 
 # One row: grows by one with each change of the index.
 serial = Table("serial", metadata, Column("value", Integer, nullable=False))
+
+# Of a token only its sha256 is kept. `projects` are patterns of normalised names; empty for all.
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("hash", String(64), nullable=False, unique=True),
+    Column("scope", String(16), nullable=False),
+    Column("projects", JSON, nullable=False),
+    Column("created", UtcTime, nullable=False),
+    Column("expires", UtcTime),
+)
+
+# Files that were taken off the index. Their names stay theirs: only the same bytes may come back under them.
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("filename", String(512), primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("version", String(255), nullable=False),
+    Column("sha256", String(64), nullable=False, index=True),
+    Column("size", Integer, nullable=False),
+    Column("sdist", Text, nullable=False),
+    Column("sdist_sha256", String(64)),
+    Column("why", Text, nullable=False),
+    Column("removed", UtcTime, nullable=False),
+    Column("remedy", Text, nullable=False),
+)

@@ -6,36 +6,64 @@ import base64
 import csv
 import hashlib
 import io
+import re
 import stat
+import zipfile
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import zipfile
+    from collections.abc import Iterator
 
-_MAX_BYTES = 16 << 30
-_MAX_MEMBERS = 400_000
 _SHOWN = 5
+# A path with these is shown wrongly, or means something else on another system.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _STRONG = ("sha256", "sha384", "sha512")
 
 
-def check_paths(archive: zipfile.ZipFile) -> tuple[str, ...]:
-    """Return faults of a wheel as a zip file: paths that leave it, names twice, links, more than 16 GiB unpacked."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpacking:
+    """How much a wheel may unpack to: bytes, members, and `ratio` times its own size once that is more than `free` bytes."""
+
+    total: int = 16 << 30
+    members: int = 400_000
+    ratio: float = float("inf")
+    free: int = 64 << 20
+
+
+def check_paths(archive: zipfile.ZipFile, limits: Unpacking) -> tuple[str, ...]:
+    """Return faults of a wheel as a zip file: paths that leave it, names twice, links, too much, packed in rare ways."""
     infos = archive.infolist()
-    if len(infos) > _MAX_MEMBERS or sum(info.file_size for info in infos) > _MAX_BYTES:
-        return (f"it unpacks to more than {_MAX_MEMBERS} files or {_MAX_BYTES >> 30} GiB",)
+    unpacked = sum(info.file_size for info in infos)
+    if len(infos) > limits.members or unpacked > limits.total:
+        return (f"it unpacks to more than {limits.members} files or {limits.total >> 20} MiB",)
+    # What the directory says of packed sizes may be a lie as well; what lies on the disk is not.
+    packed = archive.fp.seek(0, io.SEEK_END) if archive.fp else 0
+    if unpacked > limits.free and unpacked > limits.ratio * packed:
+        return (f"it unpacks to {unpacked / packed:.0f} times its size",)
     faults: list[str] = []
     seen: set[str] = set()
     for info in infos:
-        path = PurePosixPath(info.filename)
-        if path.is_absolute() or ".." in path.parts or "\\" in info.orig_filename or "\0" in info.orig_filename:
-            faults.append(f"the path {info.orig_filename!r} leaves it")
+        faults += _member_faults(info)
         if info.filename in seen:
             faults.append(f"{info.filename!r} is in it twice")
-        if stat.S_ISLNK(info.external_attr >> 16):
-            faults.append(f"{info.filename!r} is a symbolic link")
         seen.add(info.filename)
     return tuple(faults[:_SHOWN])
+
+
+def _member_faults(info: zipfile.ZipInfo) -> Iterator[str]:
+    raw = info.orig_filename
+    parts = raw.removesuffix("/").split("/")
+    if not {"", ".", ".."}.isdisjoint(parts) or "\\" in raw or raw[1:2] == ":":
+        yield f"the path {raw!r} leaves it"
+    elif _CONTROL.search(raw):
+        yield f"the path {raw!r} has control characters"
+    if stat.S_ISLNK(info.external_attr >> 16):
+        yield f"{info.filename!r} is a symbolic link"
+    if info.compress_type not in _METHODS:
+        yield f"{info.filename!r} is packed in a way that installers need not know ({info.compress_type})"
 
 
 def check_record(archive: zipfile.ZipFile, record: str, content: bytes) -> tuple[str, ...]:
@@ -45,6 +73,8 @@ def check_record(archive: zipfile.ZipFile, record: str, content: bytes) -> tuple
     except (UnicodeDecodeError, csv.Error) as error:
         return (f"its RECORD cannot be read: {error}",)
     listed = {row[0]: row[1] if len(row) > 1 else "" for row in rows if row}
+    if len(listed) != sum(map(bool, rows)):
+        return ("its RECORD names a file twice",)
     exempt = {record, f"{record}.jws", f"{record}.p7s"}
     members = {info.filename for info in archive.infolist() if not info.is_dir()} - exempt
     unlisted = [f"{name!r} is not in its RECORD" for name in sorted(members - listed.keys())]

@@ -41,9 +41,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WheelRecord:
-    """A wheel's row: what its page entry says and where it came from.
+    """A file of the index: what its page entry says and where it came from.
 
-    `requires_python`, `yanked` and `upload_time` are the sdist's (index-servers.md 3.7: clients filter by them).
+    `requires_python`, `yanked` and `upload_time` are the sdist's (index-servers.md 3.7: clients filter by them). A file that
+    was uploaded names the token of its `uploader`, and has no `key`, `attempt` or targets. `metadata_sha256` is None for an
+    uploaded sdist: its metadata may change when it is built, so no page may announce it (PEP 658).
     """
 
     filename: str
@@ -51,13 +53,14 @@ class WheelRecord:
     version: Version
     sha256: Digest
     size: int
-    metadata_sha256: Digest
+    metadata_sha256: Digest | None
     requires_python: str | None
     yanked: bool | str
     upload_time: datetime | None
     built_at: datetime
     sdist: str
     sdist_sha256: Digest | None
-    key: JobKey
+    key: JobKey | None
     attempt: str
     targets: tuple[str, ...]
+    uploader: str = ""

@@ -58,7 +58,7 @@ def _quoted(filename: str) -> str:
 
 
 def listed(record: WheelRecord) -> IndexFile:
-    """Return the page entry of a wheel. It always has an upload time: without one uv and pip refuse it under a cutoff date."""
+    """Return the page entry of a file. It always has an upload time: without one uv and pip refuse it under a cutoff date."""
     return IndexFile(
         filename=record.filename,
         url=file_url(record.sha256, record.filename),
@@ -68,5 +68,5 @@ def listed(record: WheelRecord) -> IndexFile:
         requires_python=record.requires_python,
         yanked=record.yanked,
         upload_time=record.upload_time or record.built_at,
-        metadata=record.metadata_sha256,
+        metadata=record.metadata_sha256 or False,
     )

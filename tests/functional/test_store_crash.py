@@ -89,9 +89,9 @@ def check_recovered(root: Path) -> set[str]:
         rows = store.catalogue.wheels(name)
         assert [f.filename for f in project.files] == [wheel.filename for wheel in rows]
         assert page == render_project(project)[0]
-        assert {p.name for p in (root / "pages" / name).iterdir()} == {
-            "index.json", "index.json.gz", "index.html", "index.html.gz", "project.json",
-        }  # fmt: skip
+    assert {p.name for p in (root / "pages").iterdir() if p.suffix == ".page"} == {
+        f"{name}.page" for name in store.names()
+    }
     store.close()
     return after
 

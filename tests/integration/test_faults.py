@@ -103,7 +103,7 @@ class Site:
         pytest.fail("no build started within two minutes")
 
     def listed(self) -> list[Path]:
-        return sorted((self.folder / ".farm" / "pages").glob("*/index.json"))
+        return sorted((self.folder / ".farm" / "pages").glob("*.page"))
 
 
 @pytest.fixture

@@ -39,8 +39,8 @@ def test_other_bytes_than_promised_are_not_kept(blobs: Blobs, tmp_path: Path) ->
     source.write_bytes(DATA + b"tampered")
     with pytest.raises(IntegrityError, match=f"expected sha256 {SHA}"):
         blobs.keep(source, SHA)
-    with pytest.raises(IntegrityError, match="METADATA"):
-        blobs.keep_metadata(SHA, b"Name: other", SHA)
+    with pytest.raises(IntegrityError, match=f"expected sha256 {SHA}"):
+        blobs.keep_published(source, SHA, b"Name: demo\n")
     assert not [p for p in (tmp_path / "staging").iterdir() if p.is_file()]
     assert not (tmp_path / "blobs").exists()
 
@@ -60,11 +60,22 @@ def test_no_name_leads_out_of_the_folder(blobs: Blobs, text: str) -> None:
         blobs.find(Digest(text))
 
 
-def test_metadata_lies_beside_its_wheel_only(blobs: Blobs) -> None:
+def test_metadata_lies_beside_its_file_only(blobs: Blobs) -> None:
     metadata = b"Name: demo\n"
     blobs.keep_bytes(DATA)
     assert blobs.metadata(SHA) is None
-    blobs.keep_metadata(SHA, metadata, Digest(hashlib.sha256(metadata).hexdigest()))
+    with blobs.staged() as (file, path):
+        file.write(DATA)
+        file.flush()
+        blobs.keep_published(path, SHA, metadata, move=True)
+    assert not path.exists()
     found = blobs.metadata(SHA)
     assert found is not None
     assert found.read_bytes() == metadata
+
+
+def test_what_was_staged_and_not_taken_in_is_gone(blobs: Blobs, tmp_path: Path) -> None:
+    with blobs.staged() as (file, path):
+        file.write(DATA)
+        assert path.exists()
+    assert list((tmp_path / "staging").iterdir()) == []

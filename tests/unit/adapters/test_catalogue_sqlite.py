@@ -12,7 +12,8 @@ from packaging.utils import canonicalize_name
 from sqlalchemy import create_engine, inspect, select
 
 from farm.adapters import tables
-from farm.adapters.catalogue import Catalogue, prepare
+from farm.adapters.catalogue import Catalogue
+from farm.adapters.database import prepare
 from farm.adapters.locks import Locks
 from farm.errors import StoreError
 from farm.model.attempt import Attempt
@@ -117,15 +118,40 @@ def test_a_wheel_comes_back_as_it_was(catalogue: Catalogue, tmp_path: Path, yank
     record, _ = Wheelmaker(folder=tmp_path, yanked=yanked, requires_python=">=3.8", upload_time=None).make(
         "demo", "1!2.0"
     )
-    assert catalogue.add_wheel(record) is None
+    assert catalogue.add_wheels([record]).digests == (record.sha256,)
     assert catalogue.wheel(record.filename) == record
-    assert catalogue.add_wheel(replace(record, sha256=Digest("0" * 64))) == record.sha256
+    assert catalogue.add_wheels([replace(record, sha256=Digest("0" * 64))]).digests == (record.sha256,)
     assert catalogue.wheels(record.name) == (record,)
+
+
+def test_an_uploaded_sdist_comes_back_as_it_was(catalogue: Catalogue, tmp_path: Path) -> None:
+    wheel, _ = Wheelmaker(folder=tmp_path).make("demo", "1.0")
+    sdist = replace(
+        wheel, filename="demo-1.0.tar.gz", metadata_sha256=None, key=None, attempt="", sdist="", sdist_sha256=None, targets=(),
+        uploader="ci",
+    )  # fmt: skip
+    catalogue.add_wheels([sdist])
+    assert catalogue.wheels(sdist.name) == (sdist,)
+
+
+def test_pages_stay_dirty_until_they_are_told_clean(catalogue: Catalogue, tmp_path: Path) -> None:
+    maker = Wheelmaker(folder=tmp_path)
+    one, other = maker.make("one", "1.0")[0], maker.make("other", "1.0")[0]
+    first = catalogue.add_wheels([one, other])
+    assert (dict(first.dirty), first.files[one.name]) == ({"one": False, "other": False}, (one,))
+    assert catalogue.mark_clean([one.name]) == catalogue.dirty() == ("other",)
+    again = catalogue.add_wheels([one, other])
+    assert (dict(again.dirty), again.serial) == ({"other": False}, first.serial + 1)
+    catalogue.mark_clean(again.dirty)
+    assert catalogue.add_wheels([one, other]).serial == 0
+    assert catalogue.dirty_pages([one.name, other.name]) is None
+    grown = catalogue.add_wheels([maker.make("one", "1.1")[0]])
+    assert dict(grown.dirty) == {"one": True}
 
 
 def test_wheels_are_ordered_by_version_not_by_text(catalogue: Catalogue, tmp_path: Path) -> None:
     for version in ("10.0", "9.0", "9.0rc1"):
-        catalogue.add_wheel(Wheelmaker(folder=tmp_path).make("demo", version)[0])
+        catalogue.add_wheels([Wheelmaker(folder=tmp_path).make("demo", version)[0]])
     found = catalogue.wheels(canonicalize_name("demo"))
     assert [str(wheel.version) for wheel in found] == ["9.0rc1", "9.0", "10.0"]
 
@@ -134,7 +160,7 @@ def test_a_catalogue_of_a_newer_farm_is_left_alone(catalogue: Catalogue, tmp_pat
     with sqlite3.connect(tmp_path / "catalogue.sqlite") as raw:
         raw.execute("UPDATE farm_schema SET version = 99")
     raw.close()
-    with pytest.raises(StoreError, match="schema 1 or older, found schema 99") as caught:
+    with pytest.raises(StoreError, match="schema 2 or older, found schema 99") as caught:
         Catalogue(f"sqlite:///{tmp_path}/catalogue.sqlite", locks)
     assert "upgrade" in caught.value.solution
 

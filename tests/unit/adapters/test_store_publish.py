@@ -16,7 +16,7 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from farm.adapters.store import Store
-from farm.errors import FarmError, StoreError
+from farm.errors import FarmError, StoreError, StoreFull
 from farm.model.build import IntegrityError, NameTaken
 from farm.model.package import Digest
 from farm.model.page import HTML, JSON, Page
@@ -26,6 +26,8 @@ from tests.fakes.store import EPOCH, FakeClock, Wheelmaker
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from farm.model.attempt import WheelRecord
+    from farm.model.outcome import Verified
     from farm.model.package import Project
 
 ROOT = Path(__file__).parents[3]
@@ -151,7 +153,7 @@ def test_a_page_that_cannot_be_rendered_now_is_finished_by_the_next_publisher(
 
 def test_recover_passes_over_a_page_that_a_live_process_is_making(tmp_path: Path, maker: Wheelmaker) -> None:
     store = Store(tmp_path / "store", render_project, FakeClock())
-    store.catalogue.add_wheel(maker.make("demo", "1.0")[0])
+    store.catalogue.add_wheels([maker.make("demo", "1.0")[0]])
     with store.locks.page(DEMO, wait=True):
         store.recover()
         assert store.catalogue.dirty() == (DEMO,)
@@ -205,11 +207,61 @@ def test_old_waste_is_swept_when_a_store_is_opened_for_writing(tmp_path: Path) -
     store.close()
 
 
-def test_a_damaged_digest_is_told_with_its_path(store: Store, maker: Wheelmaker, tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", [b"", b"{}\n", b'{"schema": 1, "parts": []}\n[{"filename": 1}]', b"\0" * 99])
+def test_a_damaged_page_is_told_with_its_path_and_made_anew(
+    store: Store, maker: Wheelmaker, tmp_path: Path, damage: bytes
+) -> None:
     store.publish(*maker.make("demo", "1.0"))
-    (tmp_path / "store" / "pages" / "demo" / "project.json").write_text('[{"filename": 1}]')
-    with pytest.raises(StoreError, match=r"pages/demo/project.json"):
+    page = store.page(DEMO, JSON, "gzip")
+    (tmp_path / "store" / "pages" / "demo.page").write_bytes(damage)
+    with pytest.raises(StoreError, match=r"pages/demo.page"):
         store.project(DEMO)
+    with pytest.raises(StoreError, match=r"pages/demo.page"):
+        store.page(DEMO, JSON, "gzip")
+    store.rebuild()
+    assert store.page(DEMO, JSON, "gzip") == page
+
+
+def test_several_wheels_are_published_at_once(store: Store, maker: Wheelmaker) -> None:
+    store.publish(*maker.make("demo", "1.0"))
+    serial = store.serial()
+    wheels = [maker.make("demo", "1.0"), maker.make("demo", "1.1"), maker.make("other", "1.0"), maker.make("demo", "1.0", body="x")]
+    *urls, refused = store.publish_many(wheels)
+    assert [str(url).rpartition("/")[2] for url in urls] == [record.filename for record, _ in wheels[:3]]
+    assert isinstance(refused, NameTaken)
+    project = store.project(DEMO)
+    assert project is not None
+    assert [(file.filename, file.sha256) for file in project.files] == [(r.filename, r.sha256) for r, _ in wheels[:2]]
+    assert store.names() == ("demo", "other")
+    assert int(store.serial()) == int(serial) + 1
+    store.publish_many(wheels[:3])
+    assert int(store.serial()) == int(serial) + 1
+
+
+def test_more_wheels_than_fit_into_one_transaction(store: Store, maker: Wheelmaker) -> None:
+    wheels = [maker.make(f"demo{n}", "1.0") for n in range(450)]
+    assert not any(isinstance(answer, NameTaken) for answer in store.publish_many(wheels))
+    assert len(store.names()) == 450
+    assert store.catalogue.dirty() == ()
+
+
+def test_one_of_many_that_is_wrong_holds_back_all(store: Store, maker: Wheelmaker) -> None:
+    good, bad = maker.make("demo", "1.0"), maker.make("other", "1.0")
+    Path(bad[1].built.wheel.path).write_bytes(b"something else")
+    with pytest.raises(IntegrityError):
+        store.publish_many([good, bad])
+    assert store.names() == ()
+
+
+def test_a_stamp_changes_with_the_page_and_not_otherwise(store: Store, maker: Wheelmaker) -> None:
+    absent = store.stamp(DEMO)
+    store.publish(*maker.make("demo", "1.0"))
+    first = store.stamp(DEMO)
+    store.publish(*maker.make("other", "1.0"))
+    assert store.stamp(DEMO) == first != absent
+    store.publish(*maker.make("demo", "1.1"))
+    assert store.stamp(DEMO) != first
+    assert store.stamp("../demo") is None  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["../demo", "demo/../demo", "..", "", "Demo", "x" * 5000])
@@ -238,3 +290,37 @@ def test_reading_a_page_imports_no_database(store: Store, maker: Wheelmaker, tmp
     )
     ran = subprocess.run([sys.executable, "-c", script, str(tmp_path / "store")], cwd=ROOT, check=False)
     assert ran.returncode == 0
+
+
+def test_a_file_whose_publisher_died_is_on_its_page_once_it_is_told_to_be_there(store: Store, maker: Wheelmaker) -> None:
+    record, _ = maker.make("demo", "1.0")
+    store.catalogue.add_wheels([record])
+    assert store.project(DEMO) is None
+    assert store.listed("demo-2.0-py3-none-any.whl") is None
+    assert store.listed(record.filename) == record.sha256
+    assert store.project(DEMO) is not None
+
+
+def test_all_who_publish_together_are_told_when_it_fails_and_all_is_finished_later(tmp_path: Path, maker: Wheelmaker) -> None:
+    def broken(project: Project) -> tuple[Page, ...]:
+        raise StoreFull("the disk is full", solution="")
+
+    first = Store(tmp_path / "store", broken, FakeClock())
+    made = [maker.make("demo", f"1.{n}") for n in range(8)]
+
+    def publish(each: tuple[WheelRecord, Verified]) -> BaseException:
+        with pytest.raises(StoreFull) as caught:
+            first.publish(*each)
+        return caught.value
+
+    with ThreadPoolExecutor(8) as pool:
+        errors = list(pool.map(publish, made))
+    assert len({id(error) for error in errors}) == 8
+    assert first.project(DEMO) is None
+    first.close()
+    second = Store(tmp_path / "store", render_project, FakeClock())
+    second.recover()
+    project = second.project(DEMO)
+    assert project is not None
+    assert len(project.files) == 8
+    second.close()
