@@ -11,11 +11,11 @@ done
 printf '%s, no compiler\n' "$(python3 --version)"
 
 python3 -m venv /tmp/pip
-/tmp/pip/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --extra-index-url "${index}" -r /examples/requirements.txt
+/tmp/pip/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --index-url "${index}" -r /examples/requirements.txt
 printf 'pip install: '
 /tmp/pip/bin/python -W ignore /examples/imports.py
 
 uv venv --quiet --python "$(command -v python3)" /tmp/uv
-uv pip install --quiet --python /tmp/uv/bin/python --only-binary :all: ${PIP_INDEX_URL:+--default-index "${PIP_INDEX_URL}"} --index "${index}" -r /examples/requirements.txt
+uv pip install --quiet --python /tmp/uv/bin/python --only-binary :all: --default-index "${index}" -r /examples/requirements.txt
 printf 'uv pip install: '
 /tmp/uv/bin/python -W ignore /examples/imports.py

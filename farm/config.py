@@ -9,6 +9,7 @@ import difflib
 import re
 import tomllib
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -70,6 +71,26 @@ class Settings:
     cool_down: float = 0.0
     host: str = "127.0.0.1"
     port: int = 8417
+    mirror: Literal["link", "redirect", "cache"] = "link"
+    upstream_max_age: float = 300.0
+    patience: float = 2.0
+    list_upstream: bool = False
+    upload_time: Literal["source", "build"] = "source"
+    same_tags: Literal["hide", "list"] = "hide"
+    strict_gaps: Literal["hide", "list"] = "hide"
+    read_access: Literal["open", "token"] = "open"
+    upload_limit: int = 1 << 30
+    public_url: str = ""
+    page_cache_control: str = "no-cache"
+    path_prefix: str = ""
+    trusted_proxies: tuple[str, ...] = ()
+    tls_certificate: str = ""
+    tls_key: str = ""
+    gc_roots: tuple[str, ...] = ()
+    gc_keep: float = 30 * 86400.0
+    gc_grace: float = 7 * 86400.0
+    gc_logs: float = 90 * 86400.0
+    gc_cache: int = 20 << 30
     recipes: Mapping[NormalizedName, tuple[RecipeRule, ...]] = field(default_factory=dict)
 
     def recipe(self, pin: Pin) -> Recipe:
@@ -178,6 +199,26 @@ def _pip(value: Any) -> Version | None:
         raise _Wrong(error.reason) from error
 
 
+def _cache_control(value: Any) -> str:
+    # RFC 9111 5.2: directives with tokens or numbers; a quoted string would be right as well and is never needed here.
+    if not re.fullmatch(r"[a-z-]+(?:=\d+)?(?:, ?[a-z-]+(?:=\d+)?)*", _text(value)):
+        raise _Wrong
+    return str(value)
+
+
+def _path_prefix(value: Any) -> str:
+    if not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)*/?", _text(value)):
+        raise _Wrong
+    return str(value).rstrip("/")
+
+
+def _addresses(value: Any) -> tuple[str, ...]:
+    try:
+        return tuple(str(ip_network(address, strict=False)) for address in _texts(value))
+    except ValueError as error:
+        raise _Wrong(str(error)) from None
+
+
 def _names(value: Any) -> frozenset[NormalizedName]:
     return frozenset(canonicalize_name(name) for name in _texts(value))
 
@@ -226,6 +267,37 @@ FIELDS: tuple[Field, ...] = tuple(
          "Files that were uploaded more recently are not taken, unless a requirement names the version with `==`. A file whose index tells no upload time counts as too young."),
         ("serve.host", "host", _text, "an address", '"127.0.0.1"', "Where `farm serve` listens."),
         ("serve.port", "port", _number(0, 65535), "a port number", "8417", "0 lets the system choose."),
+        ("serve.mirror", "mirror", _choice("link", "redirect", "cache"), '"link", "redirect" or "cache"', '"link"',
+         "Upstream's files in the merged view: linked to where they are, under the farm's own URLs that redirect there, or kept here when first asked for."),
+        ("serve.upstream-max-age", "upstream_max_age", _seconds, 'a duration such as "5m"', '"5m"',
+         "How long an upstream page is served without asking whether it changed; less when upstream says so."),
+        ("serve.patience", "patience", _seconds, 'a duration such as "2s"', '"2s"',
+         "How long a request waits for upstream's newer page before it gets the last good one."),
+        ("serve.list-upstream", "list_upstream", _flag, "true or false", "false", "Whether the merged list of projects has upstream's too: hundreds of thousands, mostly."),
+        ("serve.upload-time", "upload_time", _choice("source", "build"), '"source" or "build"', '"source"',
+         "The upload time of a farm wheel: its sdist's, so that a cutoff date treats both alike, or when it was built."),
+        ("serve.same-tags", "same_tags", _choice("hide", "list"), '"hide" or "list"', '"hide"',
+         "Whether a farm wheel is listed beside an upstream wheel of the version that has its tags. One of `policy.build-from-source` always is."),
+        ("serve.strict-gaps", "strict_gaps", _choice("hide", "list"), '"hide" or "list"', '"hide"',
+         "Whether the strict view has the sdist of a version without a wheel for the target: an error to the client, or compiled by it."),
+        ("serve.read-access", "read_access", _choice("open", "token"), '"open" or "token"', '"open"',
+         "Who may read the index: everybody, or who has a token (`farm token create`)."),
+        ("serve.upload-limit", "upload_limit", _bytes, 'a size such as "1GiB"', '"1GiB"', "The largest file that may be uploaded."),
+        ("serve.public-url", "public_url", _text, "a URL", '""', "Under which clients reach the farm; `farm lock` writes it into locks that hold URLs."),
+        ("serve.page-cache-control", "page_cache_control", _cache_control, 'a Cache-Control value such as "max-age=60"', '"no-cache"',
+         "For pages. With `no-cache` a new wheel is seen at once, for the price of a short 304; `max-age` delays it for as long."),
+        ("serve.path-prefix", "path_prefix", _path_prefix, 'a path such as "/farm"', '""',
+         "The path below which a proxy shows the index, whether it hands it on or cuts it off."),
+        ("serve.trusted-proxies", "trusted_proxies", _addresses, "a list of addresses or networks", "[]",
+         "Proxies whose X-Forwarded-Proto and X-Forwarded-For are believed; nobody else's are."),
+        ("serve.tls-certificate", "tls_certificate", _text, "a PEM file", '""',
+         "The certificate with its chain; with it `farm serve` speaks HTTPS and nothing else. Relative to config.toml."),
+        ("serve.tls-key", "tls_key", _text, "a PEM file", '""', "Its private key, without a password, where the certificate's file does not hold it too."),
+        ("gc.roots", "gc_roots", _texts, "a list of files", "[]", 'Requirements files and locks whose wheels `farm gc` keeps, e.g. `["apps/*/uv.lock"]`; `*` and `**` as in a shell, relative to config.toml. Without any, no wheel is collected.'),
+        ("gc.keep", "gc_keep", _age, 'an age such as "30d"', '"30d"', "What was built or used more recently is kept, whether a root names it or not."),
+        ("gc.grace", "gc_grace", _age, 'an age such as "7d"', '"7d"', "How long bytes stay that no page lists any more, for whoever has an older page or lock."),
+        ("gc.logs", "gc_logs", _age, 'an age such as "90d"', '"90d"', "How long logs of builds are kept."),
+        ("gc.cache", "gc_cache", _bytes, 'a size such as "20GiB"', '"20GiB"', "How large `cache/` may be after a `farm gc`."),
     )
 )  # fmt: skip
 
@@ -274,6 +346,8 @@ def parse(content: dict[str, Any], *, source: str, folder: Path) -> Settings:
         raise ConfigError(reason, solution="docs/configuration.md lists every key")
     values.setdefault("targets", tuple(parse_target(name) for name in DEFAULT_TARGETS))
     values["store"] = folder / Path(values.get("store", ".farm")).expanduser()
+    for key in (key for key in ("tls_certificate", "tls_key") if values.get(key)):
+        values[key] = str(folder / Path(values[key]).expanduser())
     return Settings(source=source, recipes=recipes, **values)
 
 

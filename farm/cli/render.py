@@ -68,6 +68,15 @@ def err(text: str) -> None:
     _print(text, sys.stderr)
 
 
+def data(content: bytes) -> None:
+    """Write bytes to stdout as they are."""
+    try:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError as error:
+        raise ReaderGone(sys.stdout.fileno()) from error
+
+
 def alert(text: str) -> None:
     """Write to stderr past Python's buffers: a signal handler may interrupt a `print`, which refuses to be entered twice."""
     with suppress(OSError):

@@ -1,225 +1,137 @@
-"""The index over HTTP, as an ASGI application. Reads only; each request sees what is published at that moment.
+"""The index over HTTP, as an ASGI application. Each request sees what is published at that moment.
 
 For each view `/simple/`, `/simple/<project>/` and `/files/<2>/<62>/<file name>` (and `.metadata`) below the view's prefix;
-`/health` and a page for people at `/`. index-servers' rules: pages `no-cache` with a strong ETag, files for ever, unknown
-is 404 and nothing else, a 304 has no Content-Type (pip would store it as the page's).
+upstream's files below `/packages/`; `/health`, `/ready` and a page for people at `/`. index-servers' rules: pages
+`no-cache` with a strong ETag, files for ever, unknown is 404 and nothing else, a 304 has no Content-Type.
 """
 
 from __future__ import annotations
 
-import logging
-import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from packaging.utils import canonicalize_name
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from farm.errors import FarmError
-from farm.model.package import parse_digest, parse_wheel_name
-from farm.model.page import JSON
+from farm.serve.ask import refuse
+from farm.serve.files import Files, Packages
+from farm.serve.gate import Gate, Guard, Prefix
 from farm.serve.landing import render_landing
-from farm.serve.negotiate import choose_encoding, choose_type, kind_of, matches
-from farm.serve.views import RootPages
+from farm.serve.pages import OneView, StrictViews, Terms, to_slash
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Mapping, Sequence
 
     from starlette.requests import Request
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.routing import BaseRoute
 
-    from farm.model.page import Coding, Kind, Page
-    from farm.serve.views import FileSource, PageSource
+    from farm.model.package import Digest
+    from farm.serve.access import Access
+    from farm.serve.pages import Pages
+    from farm.serve.views import FileSource, PageSource, UpstreamFiles
 
-_log = logging.getLogger("farm.serve")
-_PROJECT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-_FRESH = {"Cache-Control": "no-cache", "Vary": "Accept, Accept-Encoding"}
-_FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
-_METADATA = ".metadata"
+_YEAR = 31536000
 
 
-def create_app(views: Mapping[str, PageSource], files: FileSource) -> Starlette:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What an index may have beside its views.
+
+    `strict` gives the view of a target, UsageError for an unknown one; `packages` has upstream's files; `uploads` are routes of their
+    own; `access` says who may read (None: everyone). `cache_control` is for pages. `prefix` is the path below which a proxy
+    shows the index, "" or "/farm". `pulse` gives bytes that change whenever something is published, None when nobody knows; it
+    is asked in the event loop, for each answer that was given before. `removed` tells why a file that was published is there no
+    more, None when it never was: 410 and 404.
+    """
+
+    strict: Callable[[str], PageSource] | None = None
+    packages: UpstreamFiles | None = None
+    uploads: Sequence[BaseRoute] = ()
+    access: Access | None = None
+    cache_control: str = "no-cache"
+    prefix: str = ""
+    pulse: Callable[[], bytes | None] | None = None
+    removed: Callable[[Digest], str | None] | None = None
+
+
+def create_app(views: Mapping[str, PageSource], files: FileSource, options: Options | None = None) -> Starlette:
     """Return the application. `views` maps a prefix ("" or "/wheels") to the view below it; all share `files`.
 
     It works below any path prefix (`root_path`), as every link and redirect in it is relative.
     """
-    routes = [
-        Route("/", _landing(tuple(views)), name="landing"),
-        Route("/health", _health(files), name="health"),
+    options = options or Options()
+    # A shared cache must not hand on what only a token's owner may read (RFC 9111 3.5).
+    forever = f"{'public' if _is_open(options) else 'private'}, max-age={_YEAR}, immutable"
+    behind = {"files/{first}/{rest}/{filename}": Files(files, forever, options.removed).__call__}
+    if options.packages is not None:
+        behind["packages/{path:path}"] = Packages(options.packages, forever).__call__
+    routes: list[BaseRoute] = [
+        Route("/", _landing(views, options), name="landing"),
+        Route("/health", _health, name="health"),
+        Route("/ready", _ready(files), name="ready"),
+        *options.uploads,
     ]
-    for prefix, source in views.items():
-        routes += _view_routes(prefix, source, files)
-    app = Starlette(routes=routes, exception_handlers={HTTPException: _refuse}, middleware=[Middleware(_Guard)])
+    terms = Terms(cache_control=options.cache_control, pulse=options.pulse)
+    pages: dict[str, Pages] = {prefix: OneView(source, terms) for prefix, source in views.items()}
+    if options.strict is not None:
+        pages["/strict/{target}"] = StrictViews(options.strict, terms)
+    for prefix, view in pages.items():
+        routes += _routes(prefix, view, behind)
+    middleware = [Middleware(Guard)]
+    if options.prefix:
+        middleware.append(Middleware(Prefix, prefix=options.prefix))
+    if options.access is not None:
+        middleware.append(Middleware(Gate, access=options.access))
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _refuse}, middleware=middleware)
     # Its own redirects name the host.
     app.router.redirect_slashes = False
     return app
 
 
-def _view_routes(prefix: str, source: PageSource, files: FileSource) -> list[Route]:
+def _routes(prefix: str, pages: Pages, behind: Mapping[str, Callable[[Request], Response]]) -> list[Route]:
     return [
-        Route(f"{prefix}/simple", _to_slash, name=f"{prefix}simple"),
-        Route(f"{prefix}/simple/", _root_page(source), name=f"{prefix}root"),
-        Route(f"{prefix}/simple/{{project}}", _to_slash, name=f"{prefix}project-without-slash"),
-        Route(f"{prefix}/simple/{{project}}/", _project_page(source), name=f"{prefix}project"),
-        Route(f"{prefix}/files/{{first}}/{{rest}}/{{filename}}", _file(files), name=f"{prefix}file"),
+        Route(f"{prefix}/simple", to_slash, name=f"{prefix}simple"),
+        Route(f"{prefix}/simple/", pages.root, name=f"{prefix}root"),
+        Route(f"{prefix}/simple/{{project}}", to_slash, name=f"{prefix}project-without-slash"),
+        Route(f"{prefix}/simple/{{project}}/", pages.project, name=f"{prefix}project"),
+        # Links in pages are relative, so each view may have its files below its own prefix.
+        *(Route(f"{prefix}/{path}", endpoint, name=f"{prefix}{path}") for path, endpoint in behind.items()),
     ]
 
 
-# Endpoints are plain functions: Starlette runs them in threads, so that a slow disk does not hold up other requests.
+def _is_open(options: Options) -> bool:
+    return options.access is None or options.access.open_reading
 
 
-def _root_page(source: PageSource) -> Callable[[Request], Response]:
-    pages = RootPages(source)
-    return lambda request: _answer(request, pages.page)
-
-
-def _project_page(source: PageSource) -> Callable[[Request], Response]:
-    def project(request: Request) -> Response:
-        asked = request.path_params["project"]
-        name = canonicalize_name(asked)
-        if not _PROJECT.fullmatch(asked):
-            raise HTTPException(404, f"{asked!r} is no project name")
-        if name != asked:
-            return _redirect(request, f"../{name}/")
-
-        def find(kind: Kind, encoding: Coding) -> Page:
-            page = source.page(name, kind, encoding)
-            if page is None:
-                raise HTTPException(404, f"the farm has no wheels of {name}")
-            return page
-
-        return _answer(request, find)
-
-    return project
-
-
-def _answer(request: Request, find: Callable[[Kind, Coding], Page]) -> Response:
-    content_type = choose_type(_joined(request, "accept"), request.query_params.get("format"))
-    if content_type is None:
-        raise HTTPException(406, f"expected a client that accepts {JSON}, its +html or text/html")
-    page = find(kind_of(content_type), choose_encoding(_joined(request, "accept-encoding")))
-    # text/html and v1+html are the same bytes; a cache must still tell them apart, as their Content-Type differs.
-    etag = page.etag if content_type == page.content_type else f'{page.etag[:-1]}-t"'
-    headers = _FRESH | {"ETag": etag}
-    if matches(_joined(request, "if-none-match"), etag):
-        return Response(status_code=304, headers=headers)
-    if page.encoding != "identity":
-        headers["Content-Encoding"] = page.encoding
-    if content_type == "text/html":
-        content_type = "text/html; charset=utf-8"
-    return Response(page.body, headers=headers | {"Content-Type": content_type})
-
-
-def _file(files: FileSource) -> Callable[[Request], Response]:
-    def file(request: Request) -> Response:
-        filename: str = request.path_params["filename"]
-        wheel = filename.removesuffix(_METADATA)
-        try:
-            digest = parse_digest(request.path_params["first"] + request.path_params["rest"])
-        except ValueError:
-            raise HTTPException(404, "no such file") from None
-        if len(request.path_params["first"]) != 2 or parse_wheel_name(wheel) is None:
-            raise HTTPException(404, "no such file")
-        # Only what was published has METADATA; other blobs (sources, logs) are not the world's business.
-        metadata = files.metadata(digest)
-        path = metadata if wheel != filename else files.blob(digest)
-        if metadata is None or path is None:
-            raise HTTPException(404, f"the farm has no file {wheel} with sha256 {digest}")
-        kind = "application/octet-stream" if path == metadata else "application/zip"
-        return _send(request, path, f'"{digest}{_METADATA if path == metadata else ""}"', kind)
-
-    return file
-
-
-def _send(request: Request, path: Path, etag: str, content_type: str) -> Response:
-    headers = _FOREVER | {"ETag": etag, "Accept-Ranges": "bytes", "X-Content-Type-Options": "nosniff"}
-    if matches(_joined(request, "if-none-match"), etag):
-        return Response(status_code=304, headers=headers)
-    return _WheelResponse(path, headers=headers, media_type=content_type, stat_result=path.stat())
-
-
-class _WheelResponse(FileResponse):
-    # Each chunk costs a change of thread; wheels of hundreds of megabytes are common.
-    chunk_size = 1 << 20
-
-
-def _to_slash(request: Request) -> Response:
-    last = request.url.path.rpartition("/")[2]
-    if not _PROJECT.fullmatch(last):
-        raise HTTPException(404, "no such project")
-    return _redirect(request, f"./{canonicalize_name(last)}/")
-
-
-def _redirect(request: Request, to: str) -> Response:
-    # Relative, so that it holds behind a proxy that adds a path prefix or another host name.
-    query = f"?{request.url.query}" if request.url.query else ""
-    return RedirectResponse(f"{to}{query}", status_code=301)
-
-
-def _landing(prefixes: tuple[str, ...]) -> Callable[[Request], Response]:
+def _landing(views: Mapping[str, PageSource], options: Options) -> Callable[[Request], Response]:
     def landing(request: Request) -> Response:
-        return HTMLResponse(render_landing(str(request.base_url).rstrip("/"), prefixes))
+        base = str(request.base_url).rstrip("/")
+        return HTMLResponse(render_landing(base, tuple(views), strict=options.strict is not None))
 
     return landing
 
 
-def _health(files: FileSource) -> Callable[[Request], Response]:
-    def health(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature
+def _health(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature
+    return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
+
+
+def _ready(files: FileSource) -> Callable[[Request], Response]:
+    def ready(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature
+        headers = {"Cache-Control": "no-store"}
         try:
             serial = files.serial()
         except FarmError as error:
-            return JSONResponse({"status": "error", "reason": error.reason}, status_code=503)
-        return JSONResponse({"status": "ok", "serial": serial}, headers={"Cache-Control": "no-store"})
+            # Without the reason: it names paths, and anyone may ask. The log has it.
+            return JSONResponse({"status": "error", "reason": type(error).__name__}, status_code=503, headers=headers)
+        return JSONResponse({"status": "ok", "serial": serial}, headers=headers)
 
-    return health
-
-
-def _joined(request: Request, header: str) -> str | None:
-    """Return all values of a header as one list (RFC 9110 5.3), or None."""
-    values = request.headers.getlist(header)
-    return ", ".join(values) if values else None
+    return ready
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _short(request, error.status_code, error.detail, dict(error.headers or {}))
-
-
-def _short(request: Request, status: int, reason: str, headers: dict[str, str]) -> Response:
-    headers |= {"Vary": "Accept", "Cache-Control": "no-cache"}
-    if kind_of(choose_type(_joined(request, "accept")) or "") == JSON:
-        return JSONResponse({"status": status, "message": reason}, status_code=status, headers=headers)
-    return Response(f"{status} {reason}\n", status_code=status, headers=headers, media_type="text/plain")
-
-
-class _Guard:
-    """Turns what should not happen into a log line and a short 500; a traceback is never sent."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started = False
-
-        async def watch(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watch)
-        except Exception:
-            if started:
-                # Half an answer is out: only closing the connection tells the client.
-                raise
-            _log.exception("%s %s failed", scope["method"], scope["path"])
-            await Response("500 the farm could not answer; its log says why\n", 500, media_type="text/plain")(
-                scope, receive, send
-            )
+    return refuse(request, error.status_code, error.detail, dict(error.headers or {}))

@@ -136,6 +136,14 @@ class IndexServer:
             return "application/vnd.pypi.simple.v1+json", body
         return "text/html", _html_page(entries)
 
+    def root(self) -> tuple[str, bytes]:
+        if self.form == "html":
+            links = "".join(f'<a href="{name}/">{name}</a>' for name in self.projects)
+            return "text/html", f"<!DOCTYPE html><html><body>{links}</body></html>".encode()
+        listed = [{"name": name} for name in self.projects]
+        body = json.dumps({"meta": {"api-version": "1.1"}, "projects": listed}).encode()
+        return "application/vnd.pypi.simple.v1+json", body
+
     def _entry(self, name: str, filename: str, hosted: Hosted) -> dict[str, Any]:
         entry: dict[str, Any] = {
             "filename": filename,
@@ -197,7 +205,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         parts = self.path.strip("/").split("/")
         kind, body = "application/octet-stream", None
-        if parts[0] == "simple" and len(parts) == 2:
+        if parts == ["simple"]:
+            kind, body = index.root()
+        elif parts[0] == "simple" and len(parts) == 2:
             kind, body = index.page(parts[1]) or (kind, None)
         elif parts[0] == "files":
             body = index.file(parts[1], parts[2])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import urllib.request
 from typing import TYPE_CHECKING
@@ -73,8 +74,9 @@ def test_serve_tells_its_url_answers_at_once_and_stops(shell: Shell, index: Inde
     assert index.requests == []
 
 
-def test_serve_on_a_taken_port_says_so(shell: Shell, index: IndexServer) -> None:
-    port = index.url.split(":")[2].removesuffix("/simple")
-    done = shell.run("serve", "--port", port)
+def test_serve_on_a_taken_port_says_so(shell: Shell) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = shell.run("serve", "--port", str(port))
     assert done.code == 2
     assert f"cannot listen on 127.0.0.1 port {port}" in done.err

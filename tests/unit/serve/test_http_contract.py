@@ -13,7 +13,7 @@ import pytest
 
 from farm.adapters.store import Store
 from farm.model.page import HTML, JSON
-from farm.serve.app import create_app
+from farm.serve.app import Options, create_app
 from farm.serve.simple import render_project
 from tests.fakes.store import FakeClock, Wheelmaker
 
@@ -84,7 +84,8 @@ async def test_the_root_lists_projects_as_they_come(
 
 async def test_an_empty_farm_has_an_empty_list(client: httpx.AsyncClient) -> None:
     assert (await client.get("/simple/", headers={"Accept": JSON})).json()["projects"] == []
-    assert (await client.get("/health")).json() == {"status": "ok", "serial": "0"}
+    assert (await client.get("/health")).json() == {"status": "ok"}
+    assert (await client.get("/ready")).json() == {"status": "ok", "serial": "0"}
 
 
 async def test_every_representation_has_its_type_and_its_own_etag(
@@ -179,6 +180,23 @@ async def test_blobs_that_are_no_published_wheel_are_not_served(
     assert answer.status_code == 404
 
 
+async def test_a_file_that_was_removed_is_gone_and_says_why(store: Store, record: WheelRecord) -> None:
+    reasons = {record.sha256: "no lock names it", "a" * 64: "no lock names it"}
+    app = create_app({"": store}, store, Options(removed=reasons.get))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE) as client:
+        gone = await client.get(f"/files/aa/{'a' * 62}/demo-1.0-py3-none-any.whl")
+        assert (gone.status_code, "no lock names it" in gone.text) == (410, True)
+        assert (await client.get(f"/files/bb/{'b' * 62}/demo-1.0-py3-none-any.whl")).status_code == 404
+        there = f"/files/{record.sha256[:2]}/{record.sha256[2:]}/{record.filename}"
+        assert (await client.get(there)).status_code == 200
+
+
+async def test_pages_say_how_long_they_hold_as_configured(store: Store, record: WheelRecord) -> None:
+    app = create_app({"": store}, store, Options(cache_control="max-age=60"))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE) as client:
+        assert (await client.get("/simple/my-demo/")).headers["cache-control"] == "max-age=60"
+
+
 async def test_nothing_acceptable_is_406_and_writing_is_405(client: httpx.AsyncClient, record: WheelRecord) -> None:
     assert (await client.get("/simple/my-demo/", headers={"Accept": "application/json"})).status_code == 406
     assert (await client.get("/simple/", params={"format": "xml"})).status_code == 406
@@ -198,6 +216,9 @@ async def test_nothing_acceptable_is_406_and_writing_is_405(client: httpx.AsyncC
         ("bytes=-999999", 206, slice(None)),
         ("bytes=5-999999", 206, slice(5, None)),
         ("bytes=999999-", 416, None),
+        ("bytes=-0", 416, None),
+        ("bytes=0-0", 206, slice(0, 1)),
+        ("BYTES= 3-5 ", 206, slice(3, 6)),
     ],
 )
 async def test_ranges(
@@ -214,13 +235,32 @@ async def test_ranges(
         assert answer.headers["content-length"] == str(len(answer.content))
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "bytes=0-0,2-3", "bytes=" + ",".join(["0-"] * 1000), "bytes=5-3", "bytes=-", "bytes=", "bytes", "bytes=a-b", "bytes=1-x",
+        "lines=0-5", "bytes=0x1-0x5", "bytes=--5", "bytes=5", "bytes=" + "9" * 30 + "-", "bytes=٣-٤", "",
+    ],
+)  # fmt: skip
+async def test_a_range_that_is_malformed_or_many_is_ignored(
+    client: httpx.AsyncClient, record: WheelRecord, header: str
+) -> None:
+    url = f"/files/{record.sha256[:2]}/{record.sha256[2:]}/{record.filename}"
+    answer = await client.get(url, headers={"Range": header.encode()})
+    assert (answer.status_code, len(answer.content)) == (200, record.size)
+    assert "content-range" not in answer.headers
+
+
 async def test_if_range_guards_a_resumed_download(client: httpx.AsyncClient, record: WheelRecord) -> None:
     url = f"/files/{record.sha256[:2]}/{record.sha256[2:]}/{record.filename}"
     etag = (await client.get(url)).headers["etag"]
     assert (await client.get(url, headers={"Range": "bytes=9-", "If-Range": etag})).status_code == 206
-    changed = await client.get(url, headers={"Range": "bytes=9-", "If-Range": '"other"'})
-    assert changed.status_code == 200
-    assert len(changed.content) == record.size
+    for other in ('"other"', f"W/{etag}", "Sun, 22 Nov 2026 12:00:00 GMT", "nonsense"):
+        changed = await client.get(url, headers={"Range": "bytes=9-", "If-Range": other})
+        assert changed.status_code == 200
+        assert len(changed.content) == record.size
+    head = await client.head(url, headers={"Range": "bytes=9-"})
+    assert (head.status_code, head.headers["content-length"]) == (200, str(record.size))
     assert (await client.get(url, headers={"If-None-Match": etag})).status_code == 304
 
 
@@ -240,7 +280,8 @@ async def test_the_front_page_tells_how_to_use_it(client: httpx.AsyncClient) -> 
     page = (await client.get("/", headers={"Host": 'wheels.invalid:8080"><script>'})).text
     assert "<script>" not in page
     page = (await client.get("/", headers={"Host": "wheels.invalid:8080"})).text
-    assert "--extra-index-url http://wheels.invalid:8080/simple/" in page
+    assert "--index-url http://wheels.invalid:8080/simple/" in page
+    assert "--extra-index-url http://wheels.invalid:8080/wheels/simple/" in page
     assert "--trusted-host wheels.invalid:8080" in page
     assert "--trusted-host" not in (await client.get("/", headers={"Host": "localhost:8080"})).text
 
@@ -257,7 +298,7 @@ async def test_links_hold_below_a_prefix(store: Store, record: WheelRecord) -> N
 async def test_trouble_is_logged_and_never_shown(
     client: httpx.AsyncClient, record: WheelRecord, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    serial, page = tmp_path / "store" / "serial", tmp_path / "store" / "pages" / "my-demo" / "index.html"
+    serial, page = tmp_path / "store" / "serial", tmp_path / "store" / "pages" / "my-demo.page"
     for path in (serial, page):
         path.unlink()
         path.mkdir()
@@ -266,5 +307,7 @@ async def test_trouble_is_logged_and_never_shown(
     assert answer.status_code == 500
     assert str(tmp_path) not in answer.text
     assert "GET /simple/my-demo/ failed" in caplog.text
-    health = await client.get("/health")
-    assert (health.status_code, health.json()["status"]) == (503, "error")
+    ready = await client.get("/ready")
+    assert (ready.status_code, ready.json()["status"]) == (503, "error")
+    assert str(tmp_path) not in ready.text
+    assert (await client.get("/health")).status_code == 200
