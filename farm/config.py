@@ -9,6 +9,7 @@ import difflib
 import re
 import tomllib
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -71,6 +72,17 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8417
     recipes: Mapping[NormalizedName, tuple[RecipeRule, ...]] = field(default_factory=dict)
+
+    def is_private(self, name: NormalizedName) -> bool:
+        """Tell whether a project is the user's own: its name is never asked for upstream."""
+        return any(fnmatchcase(name, pattern) for pattern in self.private)
+
+    @property
+    def served(self) -> str:
+        """The URL at which `farm serve` listens, without a slash at its end; empty where that is every address."""
+        if self.host in {"0.0.0.0", "::", ""}:  # noqa: S104 - compared with, not listened on
+            return ""
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
     def recipe(self, pin: Pin) -> Recipe:
         """Return the first recipe whose versions hold the pin; an empty one when there is none."""

@@ -2,6 +2,7 @@
 
     blobs/<2>/<62>   wheels and other bytes; beside a wheel its METADATA        catalogue.sqlite   attempts and wheels
     pages/<project>  what clients read, made when something is published         projects, serial   the list, the change token
+    direct/<project> wheels that are on no page
     logs/  cache/    written by others                                           locks/  staging/   of writers
 
 A wheel's bytes are durable before its row, the row before the page. A page is marked dirty with the row and finished by
@@ -16,6 +17,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from farm.adapters.blobs import Blobs
+from farm.adapters.direct_wheels import DirectWheels
 from farm.adapters.durable import storing
 from farm.adapters.locks import Locks
 from farm.adapters.pages import PageFiles
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from farm.adapters.catalogue import Catalogue
     from farm.model.attempt import WheelRecord
+    from farm.model.direct import Direct
     from farm.model.outcome import Verified
     from farm.model.package import NormalizedName
     from farm.model.page import Coding, Kind, Page
@@ -54,6 +57,7 @@ class Store:
         self.locks = Locks(root / "locks")
         self._blobs = Blobs(root / "blobs", root / "staging")
         self._pages = PageFiles(root)
+        self.direct = DirectWheels(root)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -85,6 +89,17 @@ class Store:
             self._refuse_other(record, self.catalogue.add_wheel(record))
             self._finish(record.name)
         self._finish_others()
+        return file_url(record.sha256, record.filename)
+
+    def publish_direct(self, record: WheelRecord, verified: Verified, direct: Direct) -> str:
+        """Keep a wheel of what is on no index and return its URL path. It goes to its project's list of links, and to no page.
+
+        Failures as in `publish`; no name is ever taken here.
+        """
+        _agree(record, verified)
+        self._blobs.keep(Path(verified.built.wheel.path), record.sha256)
+        self._blobs.keep_metadata(record.sha256, verified.metadata, record.metadata_sha256)
+        self.direct.add(record, direct)
         return file_url(record.sha256, record.filename)
 
     def digest_of(self, filename: str) -> Digest | None:

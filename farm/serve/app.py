@@ -21,6 +21,7 @@ from starlette.routing import Route
 from farm.errors import FarmError
 from farm.model.package import parse_digest, parse_wheel_name
 from farm.model.page import JSON
+from farm.serve.direct import direct_routes
 from farm.serve.landing import render_landing
 from farm.serve.negotiate import choose_encoding, choose_type, kind_of, matches
 from farm.serve.views import RootPages
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from farm.model.page import Coding, Kind, Page
+    from farm.serve.direct import DirectPages
     from farm.serve.views import FileSource, PageSource
 
 _log = logging.getLogger("farm.serve")
@@ -42,8 +44,10 @@ _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 _METADATA = ".metadata"
 
 
-def create_app(views: Mapping[str, PageSource], files: FileSource) -> Starlette:
+def create_app(views: Mapping[str, PageSource], files: FileSource, direct: DirectPages | None = None) -> Starlette:
     """Return the application. `views` maps a prefix ("" or "/wheels") to the view below it; all share `files`.
+
+    `direct` has the lists of what is on no index.
 
     It works below any path prefix (`root_path`), as every link and redirect in it is relative.
     """
@@ -53,6 +57,7 @@ def create_app(views: Mapping[str, PageSource], files: FileSource) -> Starlette:
     ]
     for prefix, source in views.items():
         routes += _view_routes(prefix, source, files)
+    routes += direct_routes(direct) if direct else []
     app = Starlette(routes=routes, exception_handlers={HTTPException: _refuse}, middleware=[Middleware(_Guard)])
     # Its own redirects name the host.
     app.router.redirect_slashes = False

@@ -22,7 +22,7 @@ def serve_index(settings: Settings, ready: Callable[[str], None], *, verbose: bo
     import uvicorn  # noqa: PLC0415 - the server only
 
     store = Store(settings.store, render_project, SystemClock())
-    app = create_app({"": store, "/wheels": store}, store)
+    app = create_app({"": store, "/wheels": store}, store, store.direct)
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
