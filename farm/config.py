@@ -9,6 +9,7 @@ import difflib
 import re
 import tomllib
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -92,6 +93,20 @@ class Settings:
     gc_logs: float = 90 * 86400.0
     gc_cache: int = 20 << 30
     recipes: Mapping[NormalizedName, tuple[RecipeRule, ...]] = field(default_factory=dict)
+
+    def is_private(self, name: NormalizedName) -> bool:
+        """Tell whether a project is the user's own: its name is never asked for upstream."""
+        return any(fnmatchcase(name, pattern) for pattern in self.private)
+
+    @property
+    def served(self) -> str:
+        """The URL of `farm serve` for its clients, without a slash at its end; empty where it listens on every address."""
+        if self.public_url:
+            return self.public_url.rstrip("/")
+        if self.host in {"0.0.0.0", "::", ""}:  # noqa: S104 - compared with, not listened on
+            return ""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http{'s' if self.tls_certificate else ''}://{host}:{self.port}{self.path_prefix}"
 
     def recipe(self, pin: Pin) -> Recipe:
         """Return the first recipe whose versions hold the pin; an empty one when there is none."""

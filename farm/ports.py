@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from farm.model.attempt import Attempt, WheelRecord
     from farm.model.build import BuildRequest, ProofRequest, WheelFacts
     from farm.model.demand import Demand
+    from farm.model.direct import Asked, Direct, Settled, Unsettled
     from farm.model.gap import Resolution, Unresolved
     from farm.model.image import Image, ImageSpec, Role
     from farm.model.job import Job, JobKey, Recipe, SdistFacts
@@ -68,6 +69,21 @@ class Resolver(Protocol):
 
     def resolve_all(self, demand: Demand, targets: Sequence[Target]) -> tuple[Resolution | Unresolved, ...]:
         """Return for each target what `resolve` would, in their order; cheaper than one after the other. Same failures."""
+        ...
+
+
+class DirectSources(Protocol):
+    """Paths, URLs and repositories. No package code runs but in a container."""
+
+    def settle(self, asked: Asked, targets: Sequence[Target]) -> Settled | Unsettled:
+        """Return what a direct reference is, having fetched it; `targets` are those it counts on, one at least.
+
+        What is wrong with it, or keeps it from being fetched or asked, is in the answer.
+        """
+        ...
+
+    def shown(self, url: str) -> Direct:
+        """Return a direct reference as people may see it, without looking at it."""
         ...
 
 
@@ -171,6 +187,10 @@ class Store(Protocol):
 
     def publish(self, record: WheelRecord, verified: Verified) -> str:
         """Make a wheel visible, durably and atomically; return its URL path. NameTaken when other bytes have its name."""
+        ...
+
+    def publish_direct(self, record: WheelRecord, verified: Verified, direct: Direct) -> str:
+        """Keep a wheel of what is on no index, durably, off the project's page; return its URL path."""
         ...
 
     def project(self, name: NormalizedName) -> Project | None:

@@ -10,9 +10,9 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
-    from farm.model.package import Pin
+    from farm.model.package import NormalizedName, Pin
     from farm.model.target import Target
 
 
@@ -93,6 +93,25 @@ def requires_txt(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         else:
             found.append(f"{line} ; {condition}" if condition else line)
     return tuple(found), tuple(extras)
+
+
+def without_urls(metadata: str, names: Collection[NormalizedName]) -> str:
+    """Return the metadata with `NAME @ URL` as NAME for these names: the user has said where they are from."""
+    return "".join(_without_url(line, names) for line in metadata.splitlines(keepends=True))
+
+
+def _without_url(line: str, names: Collection[NormalizedName]) -> str:
+    header, colon, text = line.partition(":")
+    if header.lower() != "requires-dist" or "@" not in text:
+        return line
+    try:
+        parsed = Requirement(text.strip())
+    except InvalidRequirement:
+        return line
+    if parsed.url is None or canonicalize_name(parsed.name) not in names:
+        return line
+    parsed.url = None
+    return f"{header}{colon} {parsed}\n"
 
 
 def fold_markers(metadata: str, pin: Pin, target: Target) -> str:

@@ -51,7 +51,9 @@ def ask_host(python: str, env: Mapping[str, str]) -> Interpreter:
     try:
         done = run(command)
     except FarmError as error:
-        raise UsageError(f"{python}: {error.reason}", solution="name an interpreter with --python PATH") from error
+        where = "a path" if "/" in python else "a name on PATH (a file here is ./NAME)"
+        reason = f"{python}: expected a Python 3 interpreter, {where}, found none: {error.reason}"
+        raise UsageError(reason, solution="name an interpreter with --python PATH, such as --python /usr/bin/python3") from error
     lines = [line for line in done.stdout.splitlines() if line.startswith(_BEGINS)]
     if not done.ok or not lines:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode} and no answer"])[-1]

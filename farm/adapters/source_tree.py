@@ -55,7 +55,8 @@ def unpack(sdist: Path, folder: Path) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        if zipfile.is_zipfile(sdist) and not sdist.name.endswith((".gz", ".bz2", ".xz")):
+        # A tar that ends with a zip file would pass for one.
+        if not tarfile.is_tarfile(sdist) and zipfile.is_zipfile(sdist):
             with zipfile.ZipFile(sdist) as archive:
                 _write_all(_zip_members(archive), folder, sdist.name)
         else:

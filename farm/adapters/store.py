@@ -2,8 +2,8 @@
 
     blobs/<2>/<62>   wheels and other bytes; beside a wheel its METADATA        catalogue.sqlite   attempts, wheels, tokens
     pages/*.page     what clients read, made when something is published         projects, serial   the list, the change token
-    access/          tokens as readers see them                                  locks/  staging/   of writers
-    logs/  cache/    written by others
+    direct/          wheels that are on no page                                  locks/  staging/   of writers
+    access/          tokens as readers see them                                  logs/  cache/      written by others
 
 A wheel's bytes are durable before its row, the row before the page. A page is marked dirty with the row and finished by
 whoever comes next, should its publisher die.
@@ -18,6 +18,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from farm.adapters.blobs import Blobs
+from farm.adapters.direct_wheels import DirectWheels
 from farm.adapters.durable import storing
 from farm.adapters.locks import Locks
 from farm.adapters.pages import PageFiles
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from farm.adapters.catalogue import Catalogue
     from farm.model.attempt import WheelRecord
+    from farm.model.direct import Direct
     from farm.model.keeping import Tombstone
     from farm.model.outcome import Verified
     from farm.model.package import NormalizedName, Project
@@ -61,6 +63,7 @@ class Store:
         self._blobs = Blobs(root / "blobs", root / "staging")
         self._pages = PageFiles(root)
         self._publication = Publication(lambda: self.catalogue, self._pages, self.locks, render)
+        self.direct = DirectWheels(root)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -116,6 +119,17 @@ class Store:
     def staged(self) -> AbstractContextManager[tuple[BinaryIO, Path]]:
         """Open a new file beside the blobs, for bytes that are not known yet; it is removed unless it was taken in."""
         return self._blobs.staged()
+
+    def publish_direct(self, record: WheelRecord, verified: Verified, direct: Direct) -> str:
+        """Keep a wheel of what is on no index and return its URL path. It goes to its project's list of links, and to no page.
+
+        Failures as in `publish`; no name is ever taken here.
+        """
+        _agree(record, verified)
+        with self.locks.publishing():
+            self._blobs.keep_published(Path(verified.built.wheel.path), record.sha256, verified.metadata)
+            self.direct.add(record, direct)
+        return file_url(record.sha256, record.filename)
 
     def digest_of(self, filename: str) -> Digest | None:
         """Return the digest of the wheel that the index has under this name: tells whether publishing would be a no-op."""

@@ -5,28 +5,29 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 import click
-from packaging.utils import canonicalize_name
 
 from farm.cli import render
+from farm.cli.inputs import Inputs, input_options
 from farm.cli.progress import Talk
 from farm.errors import FarmError, ImageError, Interrupted, StoreError, UsageError
-from farm.model.client import parse_pip
 from farm.model.report import Problem, Report
-from farm.model.target import parse_target
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
     from farm.cli.main import Context
     from farm.engine.local import Finished
     from farm.model.demand import Demand
     from farm.model.gap import Matrix
     from farm.model.job import Plan
-    from farm.model.lock import Choice
     from farm.survey.detect import DetectPolicy
     from farm.wire import Farm
 
@@ -34,50 +35,21 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Inputs):
     """The command line of one `farm build`."""
 
-    requirements: tuple[str, ...]
-    constraints: tuple[str, ...]
-    files: tuple[str, ...]
-    extras: tuple[str, ...]
-    groups: tuple[str, ...]
-    default_groups: bool
-    targets: tuple[str, ...]
-    client_pip: str | None
     as_json: bool
     junit: Path | None
     dry_run: bool
-    refresh: bool
     jobs: int | None
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(self.requirements + self.files))
-
-    @property
-    def choice(self) -> Choice:
-        from farm.model.lock import Choice  # noqa: PLC0415 - after the cheap checks
-
-        extras, groups = (frozenset(canonicalize_name(name) for name in names) for names in (self.extras, self.groups))
-        return Choice(extras=extras, groups=groups, default_groups=self.default_groups)
 
 
 @click.command()
-@click.option("-r", "--requirement", "requirements", multiple=True, metavar="FILE",
-              help="Requirements as pip's, a lock, pyproject.toml, or - (docs/inputs.md). Repeatable.")  # fmt: skip
-@click.option("-c", "--constraint", "constraints", multiple=True, metavar="FILE", help="A constraints file, as pip's. Repeatable.")
-@click.option("--extra", "extras", multiple=True, metavar="NAME", help="An extra of a lock or pyproject.toml. Repeatable.")
-@click.option("--group", "groups", multiple=True, metavar="NAME", help="A dependency group of a lock or pyproject.toml. Repeatable.")
-@click.option("--default-groups/--no-default-groups", default=True, help="Whether a lock's groups count that its tool installs unasked.")
-@click.option("--target", "targets", multiple=True, metavar="T", help="A kind of client, e.g. cp312-manylinux_2_28_x86_64. Repeatable.")
-@click.option("--client-pip", metavar="VERSION", help="The oldest pip that installs, e.g. 20.2 (config.toml: client-pip).")
+@input_options
 @click.option("--jobs", type=click.IntRange(1, 1024), help="Builds side by side (config.toml: build.jobs).")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON (docs/report.md).")
 @click.option("--junit", type=_PATH, metavar="FILE", help="Write the report as JUnit XML too.")
 @click.option("--dry-run", is_flag=True, help="Say what would be built, and stop.")
-@click.option("--refresh", is_flag=True, help="Ask the upstream index again, whatever is remembered.")
-@click.argument("files", nargs=-1, metavar="[FILE]...")
 @click.pass_obj
 def build(context: Context, /, **options: Any) -> int:
     """Build every wheel that the requirements lack for the targets, prove each, and publish it.
@@ -106,13 +78,9 @@ class Told(Exception):  # noqa: N818 - says what happened
 
 def _build(context: Context, asked: Asked) -> int:
     _check(asked)
-    settings = context.settings()
+    settings = asked.settings(context)
     if asked.jobs:
         settings = replace(settings, jobs=asked.jobs)
-    if asked.client_pip:
-        settings = replace(settings, client_pip=parse_pip(asked.client_pip))
-    if asked.targets:
-        settings = replace(settings, targets=tuple(dict.fromkeys(parse_target(name) for name in asked.targets)))
     from farm.wire import Farm  # noqa: PLC0415 - after the cheap checks
 
     with Farm(settings, context.env, refresh=asked.refresh) as farm:
@@ -121,13 +89,21 @@ def _build(context: Context, asked: Asked) -> int:
 
 def _check(asked: Asked) -> None:
     """Refuse at once what would otherwise go wrong only after an hour of building."""
-    if not asked.inputs:
-        raise UsageError("no requirements: expected at least one -r FILE", solution="farm build -r requirements.txt")
-    if "-" in asked.constraints:
-        raise UsageError("-c: expected a file, found -", solution="give the constraints as a file; -r - reads standard input")
+    asked.check("build")
     if asked.junit and not asked.junit.absolute().parent.is_dir():
         reason = f"--junit {asked.junit}: expected its folder to be there, found none"
         raise UsageError(reason, solution=f"make the folder {asked.junit.parent}")
+
+
+@contextmanager
+def _signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Let `handler` have Ctrl-C and SIGTERM meanwhile."""
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
 
 
 class _Run:
@@ -146,7 +122,9 @@ class _Run:
         with Talk(sys.stderr, verbose=self._verbose) as talk:
             self._farm.progress = talk
             matrix, policy = self._farm.survey(demand)
-            report, plan, broken = self._planned(demand, matrix, policy)
+            report, plan, broken = self._planned(matrix, policy)
+        if not report.rows and not report.problems:
+            render.err(f"note: {self._asked.nothing()}")
         if report.rows and not self._asked.as_json:
             render.err(render.matrix(report, everything=self._verbose, width=get_terminal_size((120, 24)).columns))
         stopped = False
@@ -165,8 +143,16 @@ class _Run:
         for left in reversed(range(LIMIT)):
             if broken or stopped or not self._farm.surprising:
                 break
-            matrix, policy = self._farm.survey_again(demand, matrix)
-            after, plan, broken = self._planned(demand, matrix, policy)
+            try:
+                with _signals(self._stop_now), Talk(sys.stderr, verbose=self._verbose) as talk:
+                    self._farm.progress = talk
+                    matrix, policy = self._farm.survey_again(demand, matrix)
+                    after, plan, broken = self._planned(matrix, policy)
+            except KeyboardInterrupt:
+                return report, None, True
+            except FarmError as error:
+                # What was built before is still to be told.
+                return report, error, False
             report = replace(after, rows=carried_over(report.rows, after.rows, plan))
             if broken or not plan.jobs:
                 break
@@ -177,7 +163,7 @@ class _Run:
             report, broken, stopped = self._build(report, plan)
         return report, broken, stopped
 
-    def _planned(self, demand: Demand, matrix: Matrix, policy: DetectPolicy) -> tuple[Report, Plan, FarmError | None]:
+    def _planned(self, matrix: Matrix, policy: DetectPolicy) -> tuple[Report, Plan, FarmError | None]:
         """What is missing is worth telling also where it cannot be planned (no image serves a target)."""
         from farm.model.job import Plan  # noqa: PLC0415 - after the cheap checks
         from farm.survey.tell import problems, rows  # noqa: PLC0415 - the same
@@ -190,7 +176,7 @@ class _Run:
         report = Report(
             targets=tuple(target.name for target in matrix.targets),
             rows=rows(matrix, plan),
-            problems=problems(matrix, demand),
+            problems=problems(matrix),
             notes=self._farm.notes(),
             dry_run=self._asked.dry_run,
         )
@@ -202,15 +188,12 @@ class _Run:
         if not self._asked.as_json:
             render.err(render.reasons(report))
         with Talk(sys.stderr, verbose=self._verbose) as progress:
-            handlers = {number: signal.signal(number, self._interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
             try:
-                finished: Finished = self._farm.execute(plan, progress)
+                with _signals(self._interrupted):
+                    finished: Finished = self._farm.execute(plan, progress)
             except FarmError as error:
                 # The report is still worth having: as JSON or JUnit it says what would have been built.
                 return report, error, False
-            finally:
-                for number, handler in handlers.items():
-                    signal.signal(number, handler)
         return replace(report, rows=tally(report.rows, finished.jobs)), finished.broken, finished.stopped
 
     def _interrupted(self, number: int, _frame: object) -> None:
@@ -221,6 +204,12 @@ class _Run:
         else:
             self._farm.abandon()
             render.alert("\nstopping now")
+
+    def _stop_now(self, _number: int, _frame: object) -> None:
+        """While a later round is surveyed nothing is worth waiting for."""
+        render.alert("\nstopping now")
+        self._farm.abandon()
+        raise KeyboardInterrupt
 
     def _tell(self, report: Report, broken: BaseException | None, *, stopped: bool) -> int:
         broken = broken or self._write_junit(report)

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from farm.cli import render
-from farm.errors import FarmError, UsageError
+from farm.cli.inputs import Inputs, input_options
+from farm.errors import FarmError
 from farm.model.report import Report
 
 if TYPE_CHECKING:
     from farm.cli.main import Context
-    from farm.config import Settings
-    from farm.model.lock import Choice
     from farm.model.report import Checked
 
 GAPS = ("build", "impossible", "hidden", "refused", "pure-fallback", "unknown", "unresolved", "direct")
@@ -24,20 +23,11 @@ DEFAULT = tuple(gap for gap in GAPS if gap != "pure-fallback")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Inputs):
     """The command line of one `farm check`."""
 
-    requirements: tuple[str, ...]
-    files: tuple[str, ...]
-    extras: tuple[str, ...]
-    groups: tuple[str, ...]
-    default_groups: bool
-    constraints: tuple[str, ...]
-    targets: tuple[str, ...]
-    client_pip: str | None
     form: Literal["text", "json", "github"]
     fail_on: frozenset[str]
-    refresh: bool
     verbose: bool
 
 
@@ -45,33 +35,35 @@ def _gaps(_context: click.Context, _parameter: click.Parameter, value: str) -> f
     wanted = frozenset(filter(None, (part.strip() for part in value.split(","))))
     wrong = sorted(wanted - {*GAPS, "none"})
     if wrong or not wanted or ("none" in wanted and len(wanted) > 1):
-        message = f"expected none, or some of {', '.join(GAPS)}, found {value!r}"
+        import difflib  # noqa: PLC0415 - only on a mistake
+
+        near = [name for word in wrong for name in difflib.get_close_matches(word, (*GAPS, "none"), n=1)]
+        hint = f"; perhaps you meant {', '.join(near)}" if near else ""
+        message = f"expected none, or some of {', '.join(GAPS)}, found {', '.join(map(repr, wrong)) or repr(value)}{hint}"
         raise click.BadParameter(message)
     return wanted - {"none"}
 
 
 @click.command()
-@click.option("-r", "--requirement", "requirements", multiple=True, metavar="FILE",
-              help="Requirements as pip's, a lock, pyproject.toml, or - (docs/inputs.md). Repeatable.")  # fmt: skip
-@click.option("-c", "--constraint", "constraints", multiple=True, metavar="FILE", help="A constraints file, as pip's. Repeatable.")
-@click.option("--extra", "extras", multiple=True, metavar="NAME", help="An extra of a lock or pyproject.toml. Repeatable.")
-@click.option("--group", "groups", multiple=True, metavar="NAME", help="A dependency group of a lock or pyproject.toml. Repeatable.")
-@click.option("--default-groups/--no-default-groups", default=True, help="Whether a lock's groups count that its tool installs unasked.")
-@click.option("--target", "targets", multiple=True, metavar="T", help="A kind of client, e.g. cp312-manylinux_2_28_x86_64. Repeatable.")
-@click.option("--client-pip", metavar="VERSION", help="The oldest pip that installs, e.g. 20.2 (config.toml: client-pip).")
+@input_options
 @click.option("--json", "form", flag_value="json", help="Print the report as JSON (docs/report.md); as --format json.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "github"]), default="text", help="github: annotations.")
 @click.option("--fail-on", default=",".join(DEFAULT), metavar="LIST", callback=_gaps,
               help=f"What ends in failure: none, or some of {','.join(GAPS)}. Default: all but pure-fallback.")  # fmt: skip
-@click.option("--refresh", is_flag=True, help="Ask the upstream index again, whatever is remembered.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every package.")
-@click.argument("files", nargs=-1, metavar="[FILE]...")
 @click.pass_obj
 def check(context: Context, /, **options: Any) -> int:
     """Say which wheels the requirements lack for the targets, why, and what building them would cost.
 
-    Only reads: starts no engine, builds nothing, runs no package's code. Exit code 0: nothing is missing, 1: there are gaps,
-    3: an index did not answer, 7: no solution.
+    FILE is as with -r. Only reads: starts no engine, builds nothing, runs no package's code.
+
+    \b
+    farm check requirements.txt
+    farm check -r uv.lock --target cp313-musllinux_1_2_x86_64
+    farm check requirements.txt --format github --fail-on build,impossible
+
+    Exit code 0: nothing is missing, 1: there are gaps, 2: an input is not as expected, 3: an index did not answer, 7: no
+    solution. More: docs/check.md.
     """
     asked = Asked(**options)
     try:
@@ -84,47 +76,21 @@ def check(context: Context, /, **options: Any) -> int:
 
 def _check(context: Context, asked: Asked) -> int:
     started = time.monotonic()
-    inputs = tuple(dict.fromkeys(asked.requirements + asked.files))
-    if not inputs:
-        raise UsageError("no requirements: expected at least one -r FILE", solution="farm check -r requirements.txt")
-    if "-" in asked.constraints:
-        raise UsageError("-c: expected a file, found -", solution="give the constraints as a file; -r - reads standard input")
-    settings = _settings(context, asked)
+    asked.check("check")
+    settings = asked.settings(context)
     from farm.wire import Farm  # noqa: PLC0415 - after the cheap checks
     from farm.wire.check import Question, check  # noqa: PLC0415 - the same
 
     with Farm(settings, context.env, refresh=asked.refresh) as farm:
-        found = check(farm, Question(inputs=inputs, constraints=asked.constraints, choice=_choice(asked)))
+        found = check(farm, Question(inputs=asked.inputs, constraints=asked.constraints, choice=asked.choice))
     report = replace(found.report, seconds=time.monotonic() - started)
     code = exit_code(report, asked.fail_on)
     for remark in found.remarks:
         render.err(f"note: {remark}")
+    if not report.rows and not report.problems:
+        render.err(f"note: {asked.nothing()}")
     _tell(asked, replace(found, report=report), code, verbose=asked.verbose or context.verbose)
     return code
-
-
-def _settings(context: Context, asked: Asked) -> Settings:
-    settings = context.settings()
-    if asked.client_pip:
-        from farm.model.client import parse_pip  # noqa: PLC0415 - only when asked for
-
-        settings = replace(settings, client_pip=parse_pip(asked.client_pip))
-    if asked.targets:
-        from farm.model.target import parse_target  # noqa: PLC0415 - the same
-
-        settings = replace(settings, targets=tuple(dict.fromkeys(parse_target(name) for name in asked.targets)))
-    return settings
-
-
-def _choice(asked: Asked) -> Choice | None:
-    if not (asked.extras or asked.groups) and asked.default_groups:
-        return None
-    from packaging.utils import canonicalize_name  # noqa: PLC0415 - only when asked for
-
-    from farm.model.lock import Choice  # noqa: PLC0415 - the same
-
-    extras, groups = (frozenset(canonicalize_name(name) for name in names) for names in (asked.extras, asked.groups))
-    return Choice(extras=extras, groups=groups, default_groups=asked.default_groups)
 
 
 def exit_code(report: Report, fail_on: frozenset[str]) -> int:

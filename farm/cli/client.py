@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -69,7 +69,7 @@ def _farm(context: Context, options: dict[str, Any]) -> Farm:
     from farm.wire.clients import farm_root  # noqa: PLC0415 - not for `farm --help`
 
     settings = context.settings()
-    root = farm_root(options["url"] or settings.public_url or _served(settings))
+    root = farm_root(options["url"] or settings.served or _unknown(settings))
     if "@" in root:
         raise UsageError("--index-url: expected a URL without credentials", solution="leave them out and use --token")
     view: View = "strict" if strict else "wheels" if wheels else "merged"
@@ -77,15 +77,11 @@ def _farm(context: Context, options: dict[str, Any]) -> Farm:
     return Farm(root=root, view=view, target=target or "", token=token, cert=options["cert"])
 
 
-def _served(settings: Settings) -> str:
-    """Return the URL at which `farm serve` answers on this machine. UsageError where it listens on every address."""
-    if settings.host in {"0.0.0.0", "::"}:  # noqa: S104 - compared with, not listened on
-        raise UsageError(
-            f"[serve] host is {settings.host}: expected an address that clients can use",
-            solution="give --index-url https://HOST/simple/, or set [serve] public-url",
-        )
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http{'s' if settings.tls_certificate else ''}://{host}:{settings.port}{settings.path_prefix}"
+def _unknown(settings: Settings) -> NoReturn:
+    raise UsageError(
+        f"[serve] host is {settings.host}: expected an address that clients can use",
+        solution="give --index-url https://HOST/simple/, or set [serve] public-url",
+    )
 
 
 def _text(advice: Advice) -> str:

@@ -35,10 +35,14 @@ def build(context: Context, names: tuple[str, ...]) -> int:
 
     An image whose inputs did not change is not built again.
     """
+    from farm.wire.targets import remember  # noqa: PLC0415 - after the cheap checks
+
     with _farm(context) as farm:
         specs: list[ImageSpec] = [parse_spec(name) for name in names] or list(farm.needed_images())
         for spec in specs:
             image = farm.images.ensure(spec, lambda line: render.err(f"  {line}"))
+            # Its real Python is what the next survey of such targets goes by.
+            remember(farm, image)
             render.out(f"{spec.name}  {image.reference}  {', '.join(image.pythons)}  {image.libc[0]} {image.libc[1]}.{image.libc[2]}")
     return 0
 

@@ -45,7 +45,7 @@ LEGEND = {
     "NONE": "no wheel, and nothing that may be built",
     "HIDDEN": "there, but the client's pip cannot see it",
     "–": "not needed there",
-    "unknown": "the index did not answer",
+    "unknown": "nothing may be concluded, see why",
     "stopped": "not done",
 }
 # More packages than this are shown only where something is not simply there.
@@ -93,7 +93,13 @@ def _print(text: str, stream: TextIO) -> None:
 
 def failure(reason: str, solution: str) -> str:
     """Return a FarmError as people read it: reason, then the hint on its own line."""
+    reason = "\n".join(map(_clipped, reason.split("\n")))
     return f"error: {reason}\nhint: {solution}" if solution else f"error: {reason}"
+
+
+def _clipped(line: str) -> str:
+    """A line of the user's that has no end would push everything else off the screen."""
+    return line if len(line) <= 2000 else f"{line[:500]} … ({len(line)} characters) … {line[-100:]}"
 
 
 def matrix(report: Report, *, everything: bool, width: int) -> str:
@@ -253,6 +259,8 @@ def _cell(row: Row) -> dict[str, Any]:
     cell: dict[str, Any] = {"state": row.state, "reason": row.reason, "file": row.file or None, "estimate_s": row.estimate_s}
     if row.attempt:
         cell |= {"build": row.attempt, "seconds": round(row.seconds, 3)}
+    if row.url:
+        cell |= {"url": row.url, "commit": row.commit or None}
     if row.diagnosis:
         found = row.diagnosis
         cell["diagnosis"] = {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from farm.cli import render
+from farm.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,7 +32,7 @@ def _farm(context: Context) -> Farm:
     return Farm(context.settings(), context.env)
 
 
-@targets.command("list")
+@targets.command("list", short_help="The configured targets, with the image for each.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def show_all(context: Context, *, as_json: bool) -> int:
@@ -68,7 +69,7 @@ def _libc(libc: tuple[str, int, int] | None) -> str | None:
     return f"{'glibc' if libc[0] == 'manylinux' else 'musl'} {libc[1]}.{libc[2]}" if libc else None
 
 
-@targets.command("detect")
+@targets.command("detect", short_help="The target of this machine, or of another Python.")
 @_PYTHON
 @_JSON
 @click.pass_obj
@@ -81,13 +82,18 @@ def detect(context: Context, python: str | None, *, as_json: bool) -> int:
     return 0
 
 
-@targets.command("from-image")
+@targets.command("from-image", short_help="The targets of a Docker image's Pythons.")
 @click.argument("image")
 @_PYTHON
 @_JSON
 @click.pass_obj
 def from_image(context: Context, image: str, python: str | None, *, as_json: bool) -> int:
-    """Print the target of each Python in a Docker image, asked in a container without network and mounts."""
+    """Print the target of each Python in a Docker image, asked in a container without network and mounts.
+
+    An image that the engine does not have is pulled.
+    """
+    if not image.strip():
+        raise UsageError("expected the name of a Docker image, found nothing", solution="farm targets from-image python:3.13-slim")
     from farm.wire.targets import from_image as find  # noqa: PLC0415 - after the cheap checks
 
     with _farm(context) as farm:

@@ -12,6 +12,7 @@ from packaging.requirements import Requirement as Specified
 from packaging.utils import canonicalize_name
 
 from farm.cli import render
+from farm.cli.inputs import Files, file_options, refresh_option
 from farm.errors import UsageError
 from farm.model.client import Client, parse_pip
 from farm.model.target import parse_target
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
 
     from farm.cli.main import Context
     from farm.model.demand import Demand
+    from farm.model.package import Project
     from farm.model.target import Target
     from farm.survey.why import Answer, Candidate
+    from farm.survey.why_lock import AskPages
     from farm.wire import Farm
 
 _VIEWS = {"merged": "one merged index", "extra": "the farm as an extra index"}
@@ -32,14 +35,13 @@ _SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Files):
     """The command line of one `farm why`."""
 
     package: str
     target: str | None
     client: str
     client_pip: str | None
-    requirements: tuple[str, ...]
     as_json: bool
     refresh: bool
 
@@ -49,17 +51,24 @@ class Asked:
 @click.option("--target", metavar="T", help="The kind of client. Default: the first configured one.")
 @click.option("--client", type=click.Choice(["pip", "uv"]), default="pip", show_default=True, help="Who installs.")
 @click.option("--client-pip", metavar="VERSION", help="The version of that pip, e.g. 20.2 (config.toml: client-pip).")
-@click.option("-r", "--requirement", "requirements", multiple=True, metavar="FILE", help="Their options, hashes and bounds count.")
+@file_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (docs/targets.md).")
-@click.option("--refresh", is_flag=True, help="Ask the upstream index again, whatever is remembered.")
+@refresh_option
 @click.pass_obj
 def why_command(context: Context, /, **options: Any) -> int:
     """Say which file a client would take for a package, from the farm's index, and why no other.
 
     Told for the two ways to use the farm: its pages merged with upstream's as the one index, and as an extra index beside
-    upstream's. Exit code 0 when both give a wheel, 1 otherwise.
+    upstream's. The bounds, hashes and options of -r and -c count; of a lock it is told what installing from it takes.
+
+    \b
+    farm why numpy==2.1.0 --target cp312-manylinux_2_28_x86_64
+    farm why numpy --client uv -r uv.lock
+
+    Exit code 0 when a wheel is taken each time, 1 otherwise. More: docs/targets.md.
     """
     asked = Asked(**options)
+    asked.check_constraints()
     wanted = _wanted(asked.package)
     if asked.client == "uv" and asked.client_pip:
         raise UsageError("--client-pip is about pip, and the client is uv", solution="leave one of the two out")
@@ -90,10 +99,30 @@ def _wanted(text: str) -> Specified:
 def _ask(farm: Farm, asked: Asked, wanted: Specified, who: tuple[Target, Client]) -> tuple[Question, tuple[Answer, ...]]:
     from farm.model.demand import Demand  # noqa: PLC0415 - after the cheap checks
 
-    demand = farm.read(asked.requirements, ()) if asked.requirements else Demand()
+    given = asked.requirements or asked.constraints
+    demand = farm.read(asked.requirements, asked.constraints, asked.choice) if given else Demand()
     question = _question(demand, wanted, who)
     reading = farm.reading(demand.options)
-    return question, why(question, reading.upstream.project(question.name), reading.farm.project(question.name))
+
+    def pages() -> tuple[Project | None, Project | None]:
+        return reading.upstream.project(question.name), reading.farm.project(question.name)
+
+    return question, (*_of_indexes(demand, question, pages), *_of_locks(demand, question, pages))
+
+
+def _of_indexes(demand: Demand, question: Question, pages: AskPages) -> tuple[Answer, ...]:
+    """Whoever installs from a lock chooses from no index."""
+    if demand.locks and not (demand.requirements or demand.constraints):
+        return ()
+    return why(question, *pages())
+
+
+def _of_locks(demand: Demand, question: Question, pages: AskPages) -> tuple[Answer, ...]:
+    if not demand.locks:
+        return ()
+    from farm.survey.why_lock import why_locked  # noqa: PLC0415 - only for locks
+
+    return tuple(why_locked(question, lock, pages) for lock in demand.locks)
 
 
 def _question(demand: Demand, wanted: Specified, who: tuple[Target, Client]) -> Question:
@@ -114,9 +143,9 @@ def _text(question: Question, answers: tuple[Answer, ...]) -> str:
     asked = f"{question.name}{question.specifier}"
     lines = [f"{asked} for {question.target.full_name}, by {question.client}"]
     for answer in answers:
-        lines.append(f"{_VIEWS[answer.view]}:")
+        lines.append(f"{_VIEWS.get(answer.view, f'the lock {answer.source}')}:")
         if answer.chosen is None:
-            lines.append("  takes nothing: no file can be used")
+            lines.append("  takes nothing" if answer.note and not answer.out else "  takes nothing: no file can be used")
         else:
             key = ", ".join(f"{name}: {value}" for name, value in key_words(answer.chosen.key, question))
             lines.append(f"  takes {answer.chosen.file.filename} from {answer.chosen.where}\n    ({key})")
@@ -149,6 +178,7 @@ def _json(question: Question, answers: tuple[Answer, ...]) -> str:
         "views": [
             {
                 "view": answer.view,
+                "source": answer.source or None,
                 "chosen": _candidate(answer.chosen, question) if answer.chosen else None,
                 "note": answer.note,
                 "runners": [_candidate(c, question) | {"behind": c.behind} for c in answer.runners],

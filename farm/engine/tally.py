@@ -57,6 +57,8 @@ def _built(row: Row, progress: Progress) -> Row:
         note = "served by the wheel of another target"
     elif built.reused:
         note = "the same inputs had been built before"
+    if progress.published.note:
+        note = f"{note}; {progress.published.note}"
     return replace(row, state="built", reason=note, file=built.wheel.filename, attempt=built.attempt, seconds=built.seconds)
 
 

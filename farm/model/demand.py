@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from packaging.markers import Marker
     from packaging.utils import NormalizedName
 
+    from farm.model.direct import Settled, Unsettled
     from farm.model.lock import Lock, LockedDependency, LockedPackage, PythonLimit
 
 _T = TypeVar("_T")
@@ -37,9 +38,9 @@ class Requirement:
     """A named requirement or constraint (dependency specifiers, PEP 508).
 
     `hashes` are "algorithm:hex" as pip checks them: the `--hash` options and the one in the URL's fragment. `url` is the
-    direct reference of `name @ url`; such a requirement is built in a container and must not reach a resolver that runs
-    package code. `text` is the entry after `${VAR}` expansion, so it may hold credentials. `via` is the chain of
-    `-r` and `-c` lines that led to the file, the outermost first.
+    direct reference of `name @ url`; it must not reach a resolver that runs package code. Once settled it is the path of a
+    file in the farm's store (`farm.survey.direct`). `text` is the entry after `${VAR}` expansion, so it may hold
+    credentials. `via` is the chain of `-r` and `-c` lines that led to the file, the outermost first.
     """
 
     name: NormalizedName
@@ -70,11 +71,12 @@ class Requirement:
 class DirectSource:
     """A line that is itself a path or a URL: a project directory, a wheel, an sdist, an archive, a repository.
 
-    `url` is as written; a relative path counts from the current directory, as in pip. `name` is known only when the line
-    tells it (a wheel's file name, `#egg=`). Nothing but a build container may open it.
+    `url` is as written; a relative path counts from the folder `base`: the current directory, as in pip, but a lock's own.
+    `name` is known only when the line tells it (a wheel's file name, `#egg=`). No code of it may run but in a container.
     """
 
     url: str
+    base: str = ""
     editable: bool = False
     subdirectory: str | None = None
     name: NormalizedName | None = None
@@ -158,7 +160,8 @@ class Remark:
 class Demand:
     """Everything asked for. `files` names every file read, once each, in order; `direct` never goes to a resolver.
 
-    `locks` are resolved already. `pythons` are limits that every target must keep.
+    `locks` are resolved already. `pythons` are limits that every target must keep. Of a demand whose direct references
+    were looked at (`farm.survey.direct`), `direct` is empty: what became of each is in `settled` or `unsettled`.
     """
 
     requirements: tuple[Requirement, ...] = ()
@@ -169,6 +172,8 @@ class Demand:
     remarks: tuple[Remark, ...] = ()
     locks: tuple[Lock, ...] = ()
     pythons: tuple[PythonLimit, ...] = ()
+    settled: tuple[Settled, ...] = ()
+    unsettled: tuple[Unsettled, ...] = ()
 
     @staticmethod
     def empty() -> Demand:
@@ -185,6 +190,8 @@ class Demand:
             remarks=_joined(self.remarks, other.remarks),
             locks=self.locks + other.locks,
             pythons=_joined(self.pythons, other.pythons),
+            settled=self.settled + other.settled,
+            unsettled=self.unsettled + other.unsettled,
         )
 
     @property

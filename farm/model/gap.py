@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from farm.model.direct import Direct, Unsettled
     from farm.model.package import IndexFile, NormalizedName, Pin, Version
     from farm.model.target import Target
 
@@ -88,22 +89,31 @@ Presence = Present | Hidden | Missing | Impossible | Unknown
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One pin for one target."""
+    """One pin for one target. `locked`: only locks ask for it, so it was not resolved and will not be.
+
+    `direct` tells where it is from when that is no index.
+    """
 
     pin: Pin
     target: Target
     presence: Presence
     via: tuple[str, ...]
     dependencies: tuple[NormalizedName, ...]
+    locked: bool = False
+    direct: Direct | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matrix:
-    """The survey's answer: every cell of every resolved target, and the targets that could not be resolved."""
+    """The survey's answer: every cell of every resolved target, and the targets that could not be resolved.
+
+    `unsettled` are the direct references of which nothing more is known; they have no cells.
+    """
 
     targets: tuple[Target, ...]
     cells: tuple[Cell, ...]
     unresolved: tuple[Unresolved, ...]
+    unsettled: tuple[Unsettled, ...] = ()
 
     def of(self, target: Target) -> tuple[Cell, ...]:
         return tuple(cell for cell in self.cells if cell.target == target)

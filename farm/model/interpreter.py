@@ -8,7 +8,7 @@ import struct
 import sys
 import sysconfig
 from collections.abc import Mapping  # noqa: TC003 - msgspec reads the annotations
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Literal
 
@@ -54,7 +54,10 @@ def target_of(interpreter: Interpreter) -> Target:
             solution="name the nearest target by hand, such as cp312-manylinux_2_28_x86_64",
         )
     thread = "t" if interpreter.free_threaded else ""
-    return parse_target(f"{short}{number[1]}{number[2]}{thread}-{where}@{number[0]}")
+    target = parse_target(f"{short}{number[1]}{number[2]}{thread}-{where}@{number[0]}")
+    # CPython's is its full version.
+    own = interpreter.markers.get("implementation_version") if short == "pp" else None
+    return replace(target, implementation_version=own)
 
 
 def _platform(interpreter: Interpreter) -> str | None:

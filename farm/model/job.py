@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NewType
 
 if TYPE_CHECKING:
+    from farm.model.direct import Direct
     from farm.model.image import ImageSpec
     from farm.model.package import Digest, IndexFile, Pin
     from farm.model.target import Target
@@ -88,7 +89,8 @@ class Job:
     `target` is built for; `proofs` are all targets of the run that the wheel might serve (a pure or abi3 wheel serves
     several), its own first, each with what the proof installs beside the wheel. `requires` are the build dependencies
     with everything they need; `asks` tells whether the backend may want more and has to be asked. `after` is the job
-    whose wheel may make this one unnecessary (the same pin for an older Python).
+    whose wheel may make this one unnecessary (the same pin for an older Python). `direct` tells where the sources are from
+    when that is no index; `sdist` is then their archive in the store, and the wheel does not go to the project's page.
     """
 
     id: JobId
@@ -105,6 +107,7 @@ class Job:
     requires: tuple[Dependency, ...]
     via: tuple[str, ...]
     after: JobId | None = None
+    direct: Direct | None = None
 
     @property
     def needs(self) -> tuple[JobId, ...]:

@@ -101,8 +101,12 @@ class Verified:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """A wheel that clients can install. `already` when the index had it, from the same sdist, before."""
+    """A wheel that clients can install. `already` when the index had it, from the same sdist, before.
+
+    `note` is how to ask for it when it is on no project's page.
+    """
 
     verified: Verified
     url: str
     already: bool = False
+    note: str = ""

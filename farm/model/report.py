@@ -23,7 +23,8 @@ class Row:
 
     `reason` says why it is in that state; `file` is the wheel that serves it. `attempt` names the log (`farm log`).
     `required_by` are names of packages, or FILE:LINE of requirements, that ask for it. `seconds` is the build's time,
-    `estimate_s` what it is expected to be, in seconds, by past builds; None without any.
+    `estimate_s` what it is expected to be, in seconds, by past builds; None without any. `url` is where it is from when that
+    is no index, without credentials; `commit` is the repository's.
     """
 
     name: str
@@ -37,11 +38,13 @@ class Row:
     required_by: tuple[str, ...] = ()
     diagnosis: Diagnosis | None = None
     estimate_s: float | None = None
+    url: str = ""
+    commit: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Something that is not a row: a target without a solution, a requirement that is no index package."""
+    """Something that is not a row: a target without a solution, a path, URL or repository that cannot be used."""
 
     subject: str
     text: str

@@ -47,7 +47,8 @@ class Target:
     """One kind of client.
 
     `platform` is a platform tag (`manylinux_2_28_x86_64`, `macosx_14_0_arm64`, `win_amd64`); `full_version` is the
-    interpreter's, three numbers; `assumed` when nobody said which patch release it is.
+    interpreter's, three numbers; `assumed` when nobody said which patch release it is. `implementation_version` is PyPy's
+    own, where an interpreter has told it; None: the last that there was for that Python.
     """
 
     implementation: Literal["cp", "pp"]
@@ -56,6 +57,7 @@ class Target:
     platform: str
     full_version: str
     assumed: bool = field(default=False, compare=False)
+    implementation_version: str | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return self.name
@@ -162,7 +164,14 @@ def _unknown(text: str) -> UsageError:
         python = given[0] if given else "cp313"
         hint = f"a Mac is arm64 or x86_64, and takes universal2 wheels: {python}-macosx_14_0_arm64, {python}-macosx_14_0_x86_64"
         return UsageError(expected, solution=hint)
-    near = difflib.get_close_matches(text, _examples(text), n=3, cutoff=0.5)
+    python = text.partition("-")[0]
+    examples = _examples(text)
+    # Who names a Python that there is has most likely the platform wrong.
+    own = [name for name in examples if name.startswith(f"{python}-")]
+    if own and python == text.rstrip("-"):
+        some = ", ".join(f"{python}-{platform}" for platform in ("manylinux_2_28_x86_64", "musllinux_1_2_x86_64", "win_amd64"))
+        return UsageError(expected, solution=f"add the platform: {some}; `farm targets detect` prints this machine's")
+    near = difflib.get_close_matches(text, own or examples, n=3, cutoff=0.5)
     return UsageError(expected, solution=f"perhaps you meant {', '.join(near)}" if near else "for example cp312-manylinux_2_28_x86_64")
 
 
@@ -227,6 +236,10 @@ def rank_tags(tags: Iterable[Tag]) -> Mapping[Tag, int]:
     return {tag: rank for rank, tag in enumerate(dict.fromkeys(tags))}
 
 
+def _pypy_version(target: Target) -> str:
+    return target.implementation_version or _PYPY.get(target.python, _LATEST_PYPY)
+
+
 def _markers(target: Target) -> dict[str, str]:
     if target.platform in _WINDOWS:
         system = ("nt", "win32", "Windows", _WINDOWS[target.platform])
@@ -237,7 +250,7 @@ def _markers(target: Target) -> dict[str, str]:
     cpython = target.implementation == "cp"
     return {
         "implementation_name": "cpython" if cpython else "pypy",
-        "implementation_version": target.full_version if cpython else _PYPY.get(target.python, _LATEST_PYPY),
+        "implementation_version": target.full_version if cpython else _pypy_version(target),
         "os_name": system[0],
         "platform_machine": system[3],
         "platform_python_implementation": "CPython" if cpython else "PyPy",

@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from farm.errors import FarmError
 from farm.serve.ask import refuse
+from farm.serve.direct import direct_routes
 from farm.serve.files import Files, Packages
 from farm.serve.gate import Gate, Guard, Prefix
 from farm.serve.landing import render_landing
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from farm.model.package import Digest
     from farm.serve.access import Access
+    from farm.serve.direct import DirectPages
     from farm.serve.pages import Pages
     from farm.serve.views import FileSource, PageSource, UpstreamFiles
 
@@ -41,13 +43,14 @@ _YEAR = 31536000
 class Options:
     """What an index may have beside its views.
 
-    `strict` gives the view of a target, UsageError for an unknown one; `packages` has upstream's files; `uploads` are routes of their
+    `direct` has the lists of what is on no index. `strict` gives the view of a target, UsageError for an unknown one; `packages` has upstream's files; `uploads` are routes of their
     own; `access` says who may read (None: everyone). `cache_control` is for pages. `prefix` is the path below which a proxy
     shows the index, "" or "/farm". `pulse` gives bytes that change whenever something is published, None when nobody knows; it
     is asked in the event loop, for each answer that was given before. `removed` tells why a file that was published is there no
     more, None when it never was: 410 and 404.
     """
 
+    direct: DirectPages | None = None
     strict: Callable[[str], PageSource] | None = None
     packages: UpstreamFiles | None = None
     uploads: Sequence[BaseRoute] = ()
@@ -74,6 +77,7 @@ def create_app(views: Mapping[str, PageSource], files: FileSource, options: Opti
         Route("/health", _health, name="health"),
         Route("/ready", _ready(files), name="ready"),
         *options.uploads,
+        *(direct_routes(options.direct) if options.direct else ()),
     ]
     terms = Terms(cache_control=options.cache_control, pulse=options.pulse)
     pages: dict[str, Pages] = {prefix: OneView(source, terms) for prefix, source in views.items()}

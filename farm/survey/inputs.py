@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from farm.errors import UsageError
 from farm.model.demand import Demand
-from farm.survey.reading.faults import Fault, RequirementsError
+from farm.survey.reading.faults import Fault, RequirementsError, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -133,7 +133,7 @@ class _Inputs:
             document = Document(file=path, text=self._text(path).removeprefix("\ufeff"), choice=self._choice)
             return _reader(kind)(document)
         except (OSError, UnicodeError) as error:
-            self._faults.append(_unreadable(path, error))
+            self._faults.append(unreadable(path, error, expected="a lock or pyproject.toml"))
         except RequirementsError as error:
             self._faults += error.faults
         return None
@@ -162,10 +162,3 @@ def _reader(kind: Kind | None) -> Callable[..., Found]:
     else:
         from farm.survey.locks.pyproject import read_pyproject as reader  # noqa: PLC0415
     return reader
-
-
-def _unreadable(path: str, error: OSError | UnicodeError) -> Fault:
-    told = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
-    advice = "save the file as UTF-8" if isinstance(error, UnicodeError) else "correct the path, or create the file"
-    found = f"nothing readable: {told}"
-    return Fault(file=path, line=0, column=0, excerpt="", found=found, expected="a lock or pyproject.toml", solution=advice)

@@ -126,6 +126,7 @@ class _Draft:
             image=image,
             requires=tuple(self._dependency(c) for c in needed),
             via=cell.via,
+            direct=cell.direct,
         )
 
     def _facts(self, cell: Cell, gap: Missing) -> SdistFacts:
@@ -137,7 +138,7 @@ class _Draft:
     def _requirements(self, cell: Cell, texts: Sequence[str], recipe: Recipe) -> tuple[Cell, ...]:
         key = (tuple(sorted(texts)), recipe.build_constraints, cell.target)
         if key not in self._environments:
-            policy = DetectPolicy(from_source=self._policy.from_source)
+            policy = DetectPolicy(from_source=self._policy.from_source, newest=self._policy.newest)
             try:
                 self._environments[key] = environment(
                     texts, recipe.build_constraints, cell.target, policy=policy, ports=self._ports

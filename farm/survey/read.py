@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from farm.model.demand import Demand, DirectSource, Origin, Remark, Requirement
 from farm.survey.reading.entry import Entry, read_entry
-from farm.survey.reading.faults import Complaint, Fault, RequirementsError
+from farm.survey.reading.faults import Complaint, Fault, RequirementsError, unreadable
 from farm.survey.reading.hashes import read_hash
 from farm.survey.reading.lines import LogicalLine, locate, logical_lines, variables
 from farm.survey.reading.options import NAME_OPTIONS, Given, OptionState, read_options, split_entry
@@ -101,7 +101,8 @@ class _Reader:
             try:
                 text = self._texts[file.path] = self._read_text(file.path)
             except (OSError, UnicodeError) as error:
-                self.faults.append(_unreadable(file, error))
+                kind = "constraints" if file.constraint else "requirements"
+                self.faults.append(unreadable(file.path, error, expected=f"a {kind} file", via=file.via))
                 return
         for line in logical_lines(text, self._env):
             self._read_line(file, line)
@@ -279,23 +280,3 @@ def _target(including: str, target: str) -> str:
     scheme, _, rest = re.split(r"[?#]", including, maxsplit=1)[0].partition("://")
     host, _, path = rest.partition("/")
     return f"{scheme}://{host}" + posixpath.normpath(posixpath.join("/", posixpath.dirname(path), target))
-
-
-def _unreadable(file: _File, error: OSError | UnicodeError) -> Fault:
-    told = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
-    advice = f" in {file.via[-1].file}, relative to that file" if file.via else ""
-    kind = "constraints" if file.constraint else "requirements"
-    return Fault(
-        file=file.path,
-        line=0,
-        column=0,
-        excerpt="",
-        found=f"nothing readable: {told}",
-        expected=f"a {kind} file",
-        solution=(
-            "save the file as UTF-8, or name its encoding in its first line: # -*- coding: ENCODING -*-"
-            if isinstance(error, UnicodeError)
-            else f"correct the path{advice}, or create the file"
-        ),
-        via=file.via,
-    )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from packaging.tags import Tag
 
@@ -16,6 +18,52 @@ if TYPE_CHECKING:
 _LEVEL = re.compile(r"(manylinux|musllinux|macosx)_(\d+)_(\d+)_(.+)")
 _ALIASES = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
 _INTERPRETER = re.compile(r"(cp|pp)(\d)(\d+)")
+
+
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """The files of a version that do not count: too `young` for the cool-down, whose last upload time that counts is
+    `newest`; `unnamed` by the requirement's hashes, or by the lock at `lock` (FILE:LINE); `yanked`.
+    """
+
+    young: tuple[IndexFile, ...] = ()
+    newest: datetime | None = None
+    unnamed: tuple[IndexFile, ...] = ()
+    lock: str = ""
+    yanked: tuple[IndexFile, ...] = ()
+
+    @property
+    def all(self) -> tuple[IndexFile, ...]:
+        return (*self.young, *self.unnamed, *self.yanked)
+
+
+def why_left_out(left_out: LeftOut, wheel: IndexFile | None) -> str:
+    """Return why a wheel that fits does not count, and what would change that; empty where there is no such wheel."""
+    if wheel is None:
+        return ""
+    if wheel in left_out.young:
+        age = f"was uploaded at {wheel.upload_time:%Y-%m-%d %H:%M} UTC" if wheel.upload_time else "the index tells no upload time"
+        return (
+            f"{wheel.filename} fits, but {age}, and the cool-down takes nothing after"
+            f" {left_out.newest:%Y-%m-%d %H:%M}; name the version with == to take it"
+        )
+    if wheel in left_out.yanked:
+        why = f" ({wheel.yanked})" if isinstance(wheel.yanked, str) and wheel.yanked else ""
+        return f"{wheel.filename} fits, but is yanked{why}; clients take what is not"
+    if left_out.lock:
+        return f"{wheel.filename} is upstream now and fits, but {left_out.lock} does not name it: {_lock_again(left_out.lock, wheel)}"
+    return (
+        f"{wheel.filename} is upstream and fits, but its hash is not among the requirement's: add --hash=sha256:{wheel.sha256},"
+        " or compile the requirements again"
+    )
+
+
+def _lock_again(lock: str, wheel: IndexFile) -> str:
+    file, parsed = lock.rpartition(":")[0], wheel.wheel
+    # Of the other tools' ways to look for files again, none keeps all versions for sure.
+    return f"`uv lock --refresh-package {parsed.name}` adds it" if file.endswith("uv.lock") and parsed else "make the lock again"
 
 
 def why_no_wheel(wheels: Iterable[IndexFile], target: Target) -> str:

@@ -16,7 +16,7 @@ from farm.model.gap import Matrix
 from farm.survey.survey import survey
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
     from farm.model.demand import Demand
     from farm.model.gap import Cell, Unresolved
@@ -43,16 +43,17 @@ def survey_again(
     unresolved: list[Unresolved] = []
     notes: list[str] = []
     for target in before.targets:
-        old = before.of(target)
+        # A lock is not resolved again, and two inputs may have different versions of one package.
+        old = [cell for cell in before.of(target) if not cell.locked]
         found = _closed(demand, target, (old, [c for c in old if c.pin in surprising]), policy, ports)
         cells.extend(found.cells)
         unresolved.extend(found.unresolved)
-        notes.extend(_changes(old, found.cells, target))
+        notes.extend(_changes(old, [cell for cell in found.cells if not cell.locked], target))
     return Matrix(targets=before.targets, cells=tuple(cells), unresolved=tuple(unresolved)), tuple(notes)
 
 
 def _closed(
-    demand: Demand, target: Target, kept: Iterable[Iterable[Cell]], policy: DetectPolicy, ports: EnvironmentPorts
+    demand: Demand, target: Target, kept: Iterable[Sequence[Cell]], policy: DetectPolicy, ports: EnvironmentPorts
 ) -> Matrix:
     """Return the survey of one target with the first set of pins that has a solution, else with the last."""
     found = Matrix(targets=(target,), cells=(), unresolved=())

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from farm.model.gap import Cell, Impossible, Matrix, Present, Unresolved
+from farm.model.gap import Cell, Matrix, Present, Unresolved
 from farm.model.package import parse_digest
 from farm.survey.detect import DetectPolicy, detect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from farm.model.demand import Demand, Requirement
+    from farm.model.demand import Demand
     from farm.model.gap import Resolution
-    from farm.model.lock import Lock
     from farm.model.package import Digest, NormalizedName, Pin
     from farm.model.target import Target
+    from farm.survey.direct import CellMaker
     from farm.survey.environment import EnvironmentPorts
 
 
@@ -35,9 +35,9 @@ def survey(demand: Demand, targets: Iterable[Target], policy: DetectPolicy, port
         else:
             found[resolution.target] += _cells(resolution, demand, policy, ports)
     if demand.locks:
-        unresolved += _add_locked(demand.locks, found, policy, ports)
+        unresolved += _add_locked(demand, found, policy, ports)
     cells = tuple(cell for target in wanted for cell in _merged(found[target]))
-    return Matrix(targets=wanted, cells=cells, unresolved=tuple(unresolved))
+    return Matrix(targets=wanted, cells=cells, unresolved=tuple(unresolved), unsettled=demand.unsettled)
 
 
 def _limited(demand: Demand, target: Target) -> Unresolved | None:
@@ -53,19 +53,19 @@ def _resolved(demand: Demand, targets: tuple[Target, ...], ports: EnvironmentPor
     if not targets or (demand.locks and not demand.requirements):
         return ()
     # Neither changes what the requirements resolve to, and a resolver's memory goes by the whole demand.
-    return ports.resolver.resolve_all(replace(demand, locks=(), pythons=()), targets)
+    return ports.resolver.resolve_all(replace(demand, locks=(), pythons=(), direct=()), targets)
 
 
 def _add_locked(
-    locks: tuple[Lock, ...], found: dict[Target, list[Cell]], policy: DetectPolicy, ports: EnvironmentPorts
+    demand: Demand, found: dict[Target, list[Cell]], policy: DetectPolicy, ports: EnvironmentPorts
 ) -> list[Unresolved]:
     """Add the cells of each lock for each target, and return what a lock is not for."""
     from farm.survey.locks.cells import Pages, locked_cells  # noqa: PLC0415 - requirements need none of it
     from farm.survey.locks.closure import select  # noqa: PLC0415 - the same
 
     refused: list[Unresolved] = []
-    pages = Pages()
-    for lock in locks:
+    pages = Pages(demand)
+    for lock in demand.locks:
         for target in found:
             selected = select(lock, target)
             if isinstance(selected, Unresolved):
@@ -86,28 +86,28 @@ def _merged(cells: list[Cell]) -> Iterable[Cell]:
                 lacking,
                 via=tuple(dict.fromkeys(first.via + cell.via)),
                 dependencies=tuple(dict.fromkeys(first.dependencies + cell.dependencies)),
+                locked=first.locked and cell.locked,
             )
     return joined.values()
 
 
 def _cells(resolution: Resolution, demand: Demand, policy: DetectPolicy, ports: EnvironmentPorts) -> Iterator[Cell]:
     """Yield a pin's cell in the resolution's order. What comes from a URL is never looked up on an index: same name, other bytes."""
-    elsewhere = {r.name: r for r in demand.requirements if r.url is not None and _applies(r, resolution.target)}
+    target = resolution.target
+    elsewhere = _elsewhere(demand, target)
     asked = replace(resolution, pins=tuple(p for p in resolution.pins if p.pin.name not in elsewhere))
     found = {cell.pin: cell for cell in detect(asked, ports.upstream, ports.farm, policy)}
     for resolved in resolution.pins:
-        direct = elsewhere.get(resolved.pin.name)
-        yield found[resolved.pin] if direct is None else Cell(
-            pin=resolved.pin,
-            target=resolution.target,
-            presence=Impossible(reason=f"{direct.origin} takes it from a URL, which is not built yet"),
-            via=resolved.via,
-            dependencies=resolved.dependencies,
-        )
+        make = elsewhere.get(resolved.pin.name)
+        yield found[resolved.pin] if make is None else make(resolved, target, policy)
 
 
-def _applies(requirement: Requirement, target: Target) -> bool:
-    return requirement.marker is None or requirement.marker.evaluate({**target.markers, "extra": ""})
+def _elsewhere(demand: Demand, target: Target) -> dict[NormalizedName, CellMaker]:
+    if not demand.unsettled and not any(entry.url for entry in demand.requirements):
+        return {}
+    from farm.survey.direct import elsewhere  # noqa: PLC0415 - seldom needed
+
+    return elsewhere(demand, target)
 
 
 def policy_of(demand: Demand, from_source: frozenset[NormalizedName]) -> DetectPolicy:

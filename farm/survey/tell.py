@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from farm.model.gap import Cell, Hidden, Impossible, Matrix, Missing, Present, Unknown
 from farm.model.job import JobId, job_id, make_job_id
 from farm.model.report import Problem, Row
+from farm.survey.direct import counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from farm.model.demand import Demand, DirectSource, Requirement
+    from farm.model.direct import Unsettled
     from farm.model.job import Job, Plan, Refusal
     from farm.model.report import State
+    from farm.model.target import Target
 
-_CREDENTIALS = re.compile(r"//[^/\s@]+@")
 
 
 def rows(matrix: Matrix, plan: Plan) -> tuple[Row, ...]:
@@ -25,6 +25,7 @@ def rows(matrix: Matrix, plan: Plan) -> tuple[Row, ...]:
     refused = {job_id(refusal.pin, refusal.target): refusal for refusal in plan.refused}
     told = {job_id(cell.pin, cell.target) for cell in matrix.cells}
     own = [_row(cell, refused) for cell in matrix.cells]
+    own += [_unknown_row(entry, target) for entry in matrix.unsettled if entry.unknown for target in _where(entry, matrix)]
     tools = [_job_row(job) for job in plan.jobs if job.id not in told]
     lost = [_refusal_row(refusal) for identity, refusal in refused.items() if identity not in told]
     return (*own, *tools, *lost)
@@ -44,25 +45,22 @@ def carried_over(before: Iterable[Row], after: Iterable[Row], plan: Plan) -> tup
     return (*found, *(row for row in told.values() if row.attempt))
 
 
-def problems(matrix: Matrix, demand: Demand) -> tuple[Problem, ...]:
-    """Return what is no row: targets without a solution, and lines that name no index package."""
+def problems(matrix: Matrix) -> tuple[Problem, ...]:
+    """Return what is no row: targets without a solution, and paths, URLs and repositories that cannot be used."""
     unresolved = [Problem(subject=u.target.name, text=u.explanation, kind="unresolved") for u in matrix.unresolved]
-    lines: list[DirectSource | Requirement] = [*demand.direct, *(r for r in demand.requirements if r.url is not None)]
     direct = [
-        Problem(
-            subject=str(source.origin),
-            text=f"{_CREDENTIALS.sub('//***@', source.text)}: a path, URL or repository is not built yet; pin a released version instead",
-            kind="direct",
-        )
-        for source in lines
+        Problem(subject=str(entry.origin), text=f"{entry.direct.url}: {entry.reason}", kind="direct")
+        for entry in matrix.unsettled
+        if not entry.unknown
     ]
     return (*unresolved, *direct)
 
 
 def _row(cell: Cell, refused: dict[JobId, Refusal]) -> Row:
     base = Row(
-        name=cell.pin.name, version=str(cell.pin.version), target=cell.target.name, state="unknown", required_by=cell.via
-    )
+        name=cell.pin.name, version=str(cell.pin.version), target=cell.target.name, state="unknown", required_by=cell.via,
+        url=cell.direct.url if cell.direct else "", commit=cell.direct.commit if cell.direct else "",
+    )  # fmt: skip
     match cell.presence:
         case Present(file=file, where=where, note=note):
             theirs: State = "pure-fallback" if note.startswith("pure fallback") else "upstream-wheel"
@@ -78,6 +76,17 @@ def _row(cell: Cell, refused: dict[JobId, Refusal]) -> Row:
             return _with(base, "unknown", reason)
         case _:
             assert_never(cell.presence)
+
+
+def _where(entry: Unsettled, matrix: Matrix) -> Iterable[Target]:
+    return (target for target in matrix.targets if counts(entry.marker, target))
+
+
+def _unknown_row(entry: Unsettled, target: Target) -> Row:
+    return Row(
+        name=entry.name, version="", target=target.name, state="unknown", reason=entry.reason, required_by=(str(entry.origin),),
+        url=entry.direct.url, commit=entry.direct.commit,
+    )  # fmt: skip
 
 
 def _with(row: Row, state: State, reason: str, file: str = "") -> Row:

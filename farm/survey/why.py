@@ -7,7 +7,7 @@ of equals. Both were read in their sources and are held to them by tests that ru
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from packaging.specifiers import SpecifierSet
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from farm.model.package import Digest, IndexFile, NormalizedName, Project, Version
     from farm.model.target import Target
 
-View = Literal["merged", "extra"]
-Where = Literal["upstream", "farm"]
+View = Literal["merged", "extra", "lock"]
+Where = Literal["upstream", "farm", "lock"]
 _Key = tuple[tuple[str, "int | Version | tuple[()] | tuple[int, str]"], ...]
 _WORDS = {
     "hash": ("its hash is not among those allowed", "its hash is allowed"),
@@ -84,7 +84,8 @@ class Out:
 class Answer:
     """What the client does with one view. `runners` are the others that it could take, best first; `out` those it could not.
 
-    `out` holds the files of the chosen version and of newer ones. `note` is what else decides.
+    `out` holds the files of the chosen version and of newer ones. `note` is what else decides. `source` is the lock (FILE,
+    or FILE:LINE of the package) of the view "lock".
     """
 
     view: View
@@ -92,31 +93,36 @@ class Answer:
     runners: tuple[Candidate, ...] = ()
     out: tuple[Out, ...] = ()
     note: str = ""
+    source: str = ""
 
 
-_Listing = list[tuple["Where", "IndexFile"]]
+Listing = list[tuple["Where", "IndexFile"]]
 
 
 def why(question: Question, upstream: Project | None, farm: Project | None) -> tuple[Answer, ...]:
     """Return the answer for the farm's pages merged into upstream's (one index), and for the farm as an extra index."""
-    theirs: _Listing = [("upstream", file) for file in (upstream.files if upstream else ())]
-    ours: _Listing = [("farm", file) for file in (farm.files if farm else ())]
+    theirs: Listing = [("upstream", file) for file in (upstream.files if upstream else ())]
+    ours: Listing = [("farm", file) for file in (farm.files if farm else ())]
     names = {file.filename for _, file in theirs}
     merged = [*theirs, *((where, file) for where, file in ours if file.filename not in names)]
-    return (_answer("merged", question, merged), _extra(question, theirs, ours))
+    found = answer("merged", question, merged), _extra(question, theirs, ours)
+    if upstream is None and farm is None:
+        return tuple(replace(one, note="no index has a project of this name") for one in found)
+    return found
 
 
-def _extra(question: Question, theirs: _Listing, ours: _Listing) -> Answer:
+def _extra(question: Question, theirs: Listing, ours: Listing) -> Answer:
     if question.client.name == "pip":
-        return _answer("extra", question, [*theirs, *ours])
+        return answer("extra", question, [*theirs, *ours])
     # uv's first-index strategy: the first index that has the name, extra ones before the default, is the only one asked.
     note = "uv asks no further than the first index that has the name (first-index), which is the farm" if ours else ""
-    found = _answer("extra", question, ours or theirs)
+    found = answer("extra", question, ours or theirs)
     return Answer(view="extra", chosen=found.chosen, runners=found.runners, out=found.out, note=note)
 
 
-def _answer(view: View, question: Question, listing: _Listing) -> Answer:
-    usable: _Listing = []
+def answer(view: View, question: Question, listing: Listing) -> Answer:
+    """Return what the client takes of the files that a view lists, in their order."""
+    usable: Listing = []
     out: list[Out] = []
     for where, file in listing:
         reason = _unusable(file, question)
@@ -164,7 +170,7 @@ def _no_tag(file: IndexFile, question: Question) -> str:
     return f"no tag fits: {why_no_wheel([file], question.target)}"
 
 
-def _refused(usable: _Listing, question: Question, out: list[Out]) -> Iterator[tuple[Where, IndexFile]]:
+def _refused(usable: Listing, question: Question, out: list[Out]) -> Iterator[tuple[Where, IndexFile]]:
     """Yield what the version, the hashes and yanking leave; these depend on what else there is."""
     allowed = _versions({file.version for _, file in usable if file.version is not None}, question)
     fitting = [(where, file) for where, file in usable if file.version in allowed]
@@ -203,7 +209,7 @@ def _hash_ok(file: IndexFile, question: Question) -> bool:
     return question.hashes is not None and file.sha256 in question.hashes
 
 
-def _order(usable: _Listing, question: Question) -> list[Candidate]:
+def _order(usable: Listing, question: Question) -> list[Candidate]:
     """Return what can be taken, best first; of equals pip takes the one listed last, uv the first."""
     candidates = [Candidate(file=file, where=where, key=_key(file, question)) for where, file in usable]
     if question.client.name == "pip":

@@ -69,6 +69,7 @@ class Farm:
         self.surprising: set[Pin] = set()
         """What the last `execute` built and found to have other dependencies than was thought."""
         self._held = False
+        self._looked: tuple[Demand, Demand] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -207,12 +208,34 @@ class Farm:
         from farm.wire.exact import exact_targets  # noqa: PLC0415 - the same
 
         policy = self._policy(demand)
-        return survey(demand, exact_targets(self.settings.targets, self.cache), policy, self.reading(demand.options)), policy
+        targets = exact_targets(self.settings.targets, self.cache)
+        matrix = survey(self._settled(demand, targets), targets, policy, self.reading(demand.options))
+        self._tell_direct(matrix)
+        return matrix, policy
+
+    def _settled(self, demand: Demand, targets: Sequence[Target]) -> Demand:
+        """Return the demand with its paths, URLs and repositories looked at; once in a run, so that none changes within it."""
+        if not demand.direct and not any(entry.url for entry in (*demand.requirements, *demand.constraints)):
+            return demand
+        if self._looked is None or self._looked[0] is not demand:
+            from farm.wire.direct import settled  # noqa: PLC0415 - seldom needed
+
+            self.reading(demand.options)
+            self._looked = (demand, settled(self, demand, targets))
+        return self._looked[1]
+
+    def _tell_direct(self, matrix: Matrix) -> None:
+        if any(cell.direct for cell in matrix.cells):
+            from farm.wire.direct import tell_where  # noqa: PLC0415 - seldom needed
+
+            tell_where(self, matrix)
 
     def _policy(self, demand: Demand) -> DetectPolicy:
         from farm.survey.survey import policy_of  # noqa: PLC0415 - only what a command needs
 
-        return replace(policy_of(demand, self.settings.from_source), client_pip=self.settings.client_pip)
+        policy = policy_of(demand, self.settings.from_source)
+        newest = self.reading(demand.options).resolver.newest()
+        return replace(policy, client_pip=self.settings.client_pip, newest=newest).pinned_by(demand)
 
     def plan(self, matrix: Matrix, policy: DetectPolicy) -> Plan:
         """Return the jobs that close the gaps. ImageError when no image serves a target that has gaps."""
@@ -257,7 +280,12 @@ class Farm:
             return event
 
         self._engine = LocalEngine(carried, limit=self.jobs)
-        return self._engine.run(plan, lambda _: None)
+        finished = self._engine.run(plan, lambda _: None)
+        if not (finished.stopped or finished.broken):
+            from farm.wire.targets import remember_used  # noqa: PLC0415 - only when something is built
+
+            remember_used(self, plan)
+        return finished
 
     def _learn(self, event: Event, plan: Plan) -> None:
         """Heed what a wheel says of itself, also when its proof then fails for want of a dependency that nobody foresaw."""
@@ -268,6 +296,8 @@ class Farm:
         if self._reading is None or not isinstance(event, BuildDone) or not isinstance(event.outcome, Built):
             return
         job = next(job for job in plan.jobs if job.id == event.job)
+        if job.direct is not None:
+            return  # what it does not state was computed before anything was resolved
         text = metadata_of(event.outcome.wheel.path)
         if text is None:
             return
@@ -284,7 +314,9 @@ class Farm:
         from farm.survey.rounds import survey_again  # noqa: PLC0415 - seldom needed
 
         policy = self._policy(demand)
-        matrix, notes = survey_again(demand, before, self.surprising, policy, self.reading(demand.options))
+        again = self._settled(demand, before.targets)
+        matrix, notes = survey_again(again, before, self.surprising, policy, self.reading(demand.options))
+        matrix = replace(matrix, unsettled=before.unsettled)
         for note in notes:
             self.note(note)
         return matrix, policy

@@ -104,7 +104,7 @@ def _survey(farm: Farm, demand: Demand) -> Checked:
         for row in rows(matrix, plan)
     )
     report = Report(
-        targets=tuple(target.name for target in matrix.targets), rows=made, problems=problems(matrix, demand),
+        targets=tuple(target.name for target in matrix.targets), rows=made, problems=problems(matrix),
         notes=farm.notes(), dry_run=True, cost=cost,
     )  # fmt: skip
     origins = (*(entry.origin for entry in demand.requirements), *(entry.origin for entry in demand.direct))
@@ -122,7 +122,7 @@ def _expect(farm: Farm, demand: Demand) -> None:
         else:
             wanted.setdefault(entry.name, set()).add(entry.pinned)
     for package in (package for lock in demand.locks for package in lock.packages):
-        if package.version is not None:
+        if package.version is not None and package.direct is None:
             wanted.setdefault(package.name, set()).add(package.version)
     upstream = farm.reading(demand.options).upstream
     upstream.expect({name: sorted(versions) for name, versions in wanted.items() if name not in loose})

@@ -96,7 +96,10 @@ class Workshop:
                 rooms=farm.rooms,
                 progress=farm.progress,
             ),
-            publish=PublishPorts(clock=farm.clock, store=farm.store, catalogue=farm.catalogue, progress=farm.progress),
+            publish=PublishPorts(
+                clock=farm.clock, store=farm.store, catalogue=farm.catalogue, progress=farm.progress, private=settings.is_private,
+                served=settings.served,
+            ),
             new_attempt=self._new_attempt,
         )
 

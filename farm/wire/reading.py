@@ -47,7 +47,7 @@ def read_text(name: str, index: IndexSettings) -> str:
     if urlsplit(name).scheme in {"http", "https"}:
         web = Web(index)
         try:
-            reply = web.get(name, {}, subject=name)
+            reply = web.get(name, {}, subject="a requirements file")
         finally:
             web.close()
         if reply.status == 404:
@@ -126,7 +126,7 @@ class Reading:
         )
 
     def wheels(self, texts: Sequence[str], recipe: Recipe, target: Target) -> tuple[IndexFile, ...]:
-        policy = DetectPolicy(from_source=self._farm.settings.from_source)
+        policy = DetectPolicy(from_source=self._farm.settings.from_source, newest=self.resolver.newest())
         try:
             cells = environment(tuple(texts), recipe.build_constraints, target, policy=policy, ports=self)
         except NoEnvironment as error:

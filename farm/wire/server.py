@@ -82,6 +82,7 @@ def _application(settings: Settings, env: Mapping[str, str]) -> Iterator[Starlet
             views.sources,
             store,
             Options(
+                direct=store.direct,
                 strict=views.strict,
                 packages=views.packages,
                 uploads=uploads,

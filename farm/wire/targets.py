@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from farm.adapters.docker_engine import connect
 from farm.adapters.interpreter import ImageInterpreters, ask_host
 from farm.adapters.interpreter import told as content
-from farm.errors import EngineError, ImageError, UsageError
+from farm.errors import EngineError, ImageError, StoreError, UsageError
 from farm.model.client import Client, client_ranks, parse_pip
 from farm.model.interpreter import Interpreter, differences, running, target_of
 from farm.wire.exact import exact_targets, keep_versions
 
 if TYPE_CHECKING:
-    from farm.model.image import Image
+    from collections.abc import Callable
+
+    from farm.model.image import Image, ImageSpec
+    from farm.model.job import Plan
     from farm.model.target import Target
     from farm.wire.assembly import Farm
 
@@ -101,7 +105,25 @@ def configured(farm: Farm) -> tuple[Listed, ...]:
 
 def remember(farm: Farm, image: Image) -> None:
     """Ask one of the farm's own images for its interpreters, once for each digest, and keep their versions by target."""
-    keep_versions(farm.cache, {found.target.name: found.target.full_version for found in from_image(farm, image.digest, None)})
+    keep_versions(farm.cache, [found.target for found in from_image(farm, image.digest, None)])
+
+
+def remember_used(farm: Farm, plan: Plan) -> None:
+    """Remember the interpreters of the images that a build used, so that the next survey of these targets is exact.
+
+    A runtime image's goes before a builder's, which may have a lower libc. What cannot be asked now is left for another time.
+    """
+    targets = dict.fromkeys(proof.target for job in plan.jobs for proof in job.proofs)
+    wanted: list[Callable[[], ImageSpec]] = [partial(farm.builder_image, target) for target in targets]
+    wanted += [partial(farm.images.choose, target, "runtime") for target in targets]
+    seen: set[ImageSpec] = set()
+    for choose in wanted:
+        with suppress(EngineError, ImageError, UsageError, StoreError):
+            spec = choose()
+            image = None if spec in seen else farm.images.find(spec)
+            seen.add(spec)
+            if image is not None:
+                remember(farm, image)
 
 
 def _interpreters(farm: Farm) -> ImageInterpreters:

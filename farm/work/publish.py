@@ -13,18 +13,28 @@ from farm.model.package import Digest
 from farm.model.page import file_url
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from farm.model.direct import Direct
     from farm.model.messages import Publish
+    from farm.model.package import NormalizedName
     from farm.ports import Catalogue, Clock, Progress, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishPorts:
-    """What publishing asks of the world."""
+    """What publishing asks of the world.
+
+    `private` tells whether a project is the user's own, and so never upstream's. `served` is the URL of the farm's index,
+    without a slash at its end, where it is known.
+    """
 
     clock: Clock
     store: Store
     catalogue: Catalogue
     progress: Progress
+    private: Callable[[NormalizedName], bool] = lambda _: False
+    served: str = ""
 
 
 def publish(command: Publish, ports: PublishPorts) -> Published | Failed:
@@ -32,6 +42,7 @@ def publish(command: Publish, ports: PublishPorts) -> Published | Failed:
 
     Where the index has other bytes of the name and they were built from the same sdist (another farm was faster), clients
     are served and nothing is lost: the job counts as published. From any other sdist, Failed with cause "name-taken".
+    What is on no index goes to its project's list of links; to the page only when the name is the user's own and free there.
     """
     job, built = command.job, command.verified.built
     record = WheelRecord(
@@ -51,6 +62,8 @@ def publish(command: Publish, ports: PublishPorts) -> Published | Failed:
         attempt=built.attempt,
         targets=tuple(verdict.target.name for verdict in command.verified.verdicts),
     )
+    if job.direct is not None:
+        return _publish_direct(command, job.direct, record, ports)
     attempt = ports.catalogue.attempt(built.attempt)
     ended = replace(attempt, state="published", ended=ports.clock.now()) if attempt else None
     already = False
@@ -72,6 +85,30 @@ def publish(command: Publish, ports: PublishPorts) -> Published | Failed:
         ports.catalogue.finish(ended)
     ports.progress.say(job.id, f"published {built.wheel.filename}" + (" (already there)" if already else ""))
     return Published(verified=command.verified, url=url, already=already)
+
+
+def _publish_direct(command: Publish, direct: Direct, record: WheelRecord, ports: PublishPorts) -> Published:
+    """A fork has the names and versions of upstream's files: on the page it would be taken for them."""
+    job, built = command.job, command.verified.built
+    url = ports.store.publish_direct(record, command.verified, direct)
+    note = how_to_ask(record.name, url, ports.served)
+    if ports.private(record.name):
+        try:
+            ports.store.publish(record, command.verified)
+            note = f"on the index, as {record.name} is private"
+        except NameTaken:
+            note = f"{note}; not on the index, which has other bytes as {record.filename}: raise the version to have it there"
+    attempt = ports.catalogue.attempt(built.attempt)
+    if attempt:
+        ports.catalogue.finish(replace(attempt, state="published", ended=ports.clock.now()))
+    ports.progress.say(job.id, f"published {record.filename} ({note})")
+    return Published(verified=command.verified, url=url, note=note)
+
+
+def how_to_ask(name: NormalizedName, url: str, served: str) -> str:
+    """Return the line of a requirements file that takes a wheel which is on no page; `url` is its path on the index."""
+    base = served or "URL-OF-FARM-SERVE"
+    return f"use: {name} @ {base}/{url} (or --find-links {base}/direct/{name}/)"
 
 
 def _same_source(theirs: WheelRecord, ours: WheelRecord) -> bool:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
 from farm.errors import UpstreamError
+from farm.model.direct import Direct, Settled, Unsettled
 from farm.model.gap import Resolution, ResolvedPin, Unresolved
 from farm.model.job import SdistFacts
-from farm.model.package import Pin, make_pin
+from farm.model.package import Digest, IndexFile, Pin, make_pin
+from farm.model.page import file_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from farm.model.demand import Demand
-    from farm.model.package import IndexFile, NormalizedName, Project
+    from farm.model.direct import Asked
+    from farm.model.package import NormalizedName, Project
     from farm.model.target import Target
 
 
@@ -66,6 +70,38 @@ class FakeResolver:
             for name, version in sorted(found.items())
         )
         return Resolution(target=target, pins=pins)
+
+
+@dataclass(kw_only=True)
+class FakeDirect:
+    """`ports.DirectSources`: what each URL is, by name and version, or why it is nothing; "?" before the reason for unknown."""
+
+    known: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    wheels: Mapping[str, IndexFile] = field(default_factory=dict)
+    built: Mapping[str, tuple[IndexFile, ...]] = field(default_factory=dict)
+    asked: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+
+    def settle(self, asked: Asked, targets: Sequence[Target]) -> Settled | Unsettled:
+        self.asked.append((asked.url, tuple(target.name for target in targets)))
+        direct = self.shown(asked.url)
+        if asked.url in self.reasons:
+            reason = self.reasons[asked.url]
+            return Unsettled(
+                name=asked.name or asked.url, direct=direct, origin=asked.origin, marker=asked.marker,
+                reason=reason.removeprefix("?"), unknown=reason.startswith("?"),
+            )  # fmt: skip
+        pin = make_pin(*self.known[asked.url])
+        digest = Digest(hashlib.sha256(asked.url.encode()).hexdigest())
+        filename = f"{pin.name.replace('-', '_')}-{pin.version}.tar.gz"
+        file = IndexFile(filename=filename, url=file_url(digest, filename), version=pin.version, sha256=digest)
+        return Settled(
+            pin=pin, file=self.wheels.get(asked.url, file), direct=direct, origin=asked.origin, marker=asked.marker,
+            wheels=self.built.get(asked.url, ()),
+        )  # fmt: skip
+
+    def shown(self, url: str) -> Direct:
+        return Direct(url=url, commit="c" * 40 if url.startswith("git") else "")
 
 
 @dataclass(kw_only=True)

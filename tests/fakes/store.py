@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from farm.model.attempt import Attempt
+    from farm.model.direct import Direct
     from farm.model.package import NormalizedName
 
 EPOCH = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -111,6 +112,12 @@ class FakeStore:
     folder: Path
     records: dict[str, WheelRecord] = field(default_factory=dict)
     published: list[str] = field(default_factory=list)
+    direct: list[tuple[WheelRecord, Direct]] = field(default_factory=list)
+
+    def publish_direct(self, record: WheelRecord, verified: Verified, direct: Direct) -> str:
+        (self.folder / record.sha256).write_bytes((self.folder / verified.built.wheel.path).read_bytes())
+        self.direct.append((record, direct))
+        return file_url(record.sha256, record.filename)
 
     def publish(self, record: WheelRecord, verified: Verified) -> str:
         taken = self.records.get(record.filename)

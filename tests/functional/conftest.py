@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.fakes.index_server import IndexServer
-from tests.fakes.resolving import Resolving
 from tests.fakes.store import wheel_bytes
 from tests.projects.sdist import write_tar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.fakes.index_server import IndexServer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TARGET = "cp311-manylinux_2_36_x86_64"
@@ -70,12 +68,6 @@ class Shell:
 
 
 @pytest.fixture
-def index() -> Iterator[IndexServer]:
-    with IndexServer() as server:
-        yield server
-
-
-@pytest.fixture
 def shell(tmp_path: Path, index: IndexServer) -> Shell:
     folder = tmp_path / "project"
     folder.mkdir()
@@ -116,10 +108,15 @@ def add_sdist(index: IndexServer, name: str, version: str, folder: Path, require
 
 
 @pytest.fixture
-def world(index: IndexServer, tmp_path: Path) -> Iterator[Resolving]:
-    made = Resolving(folder=tmp_path, index=index)
-    yield made
-    made.close()
+def stocked(index: IndexServer, tmp_path: Path) -> IndexServer:
+    """`there` has a wheel, `gap` only an sdist, `elsewhere` a wheel for Windows only, `needy` wants an older `there`."""
+    add_wheel(index, "setuptools", "80.0")
+    add_wheel(index, "there", "1.0")
+    add_wheel(index, "there", "2.0")
+    add_wheel(index, "needy", "1.0", requires=("there<2",))
+    add_wheel(index, "elsewhere", "1.0", "cp311-cp311-win_amd64")
+    add_sdist(index, "gap", "1.0", tmp_path)
+    return index
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """A `farm build` whose builds last until they are abandoned: run as a program by test_interrupting, with the real command,
 engine, store and signal handlers. Only the hands are scripted; an engine has no part in it.
 
-Usage: slow_build.py FOLDER (patient | killed | gone)
+Usage: slow_build.py FOLDER (patient | killed | gone | later)
 """
 
 from __future__ import annotations
@@ -22,13 +22,17 @@ from farm.wire import Farm
 from farm.work.build import build
 from tests.fakes import nouns
 from tests.fakes.work import make_bench
+from tests.functional.test_rounds import ScriptedFarm
 
 if TYPE_CHECKING:
     from farm.model.build import BuildRequest
+    from farm.model.demand import Demand
+    from farm.model.gap import Matrix
     from farm.model.job import Plan
     from farm.model.messages import Command, Event
     from farm.model.outcome import Failed
     from farm.ports import Progress
+    from farm.survey.detect import DetectPolicy
 
 
 class SlowFarm(Farm):
@@ -69,13 +73,26 @@ class SlowFarm(Farm):
         self.stop_seen = True
 
 
+class LaterFarm(ScriptedFarm):
+    """Builds at once, and says so when the second round is surveyed."""
+
+    def survey_again(self, demand: Demand, before: Matrix) -> tuple[Matrix, DetectPolicy]:
+        sys.stdout.write("building\n")
+        sys.stdout.flush()
+        return super().survey_again(demand, before)
+
+
 def main(folder: Path, how: str) -> int:
     asked = Asked(
         requirements=("requirements.txt",), constraints=(), targets=(), as_json=True, junit=None, dry_run=False,
         refresh=False, jobs=None, files=(), extras=(), groups=(), default_groups=True, client_pip=None,
     )  # fmt: skip
-    with SlowFarm(load(Path("config.toml"), home=folder), dict(os.environ)) as farm:
-        farm.how, farm.bench_folder = how, folder
+    kind = LaterFarm if how == "later" else SlowFarm
+    with kind(load(Path("config.toml"), home=folder), dict(os.environ)) as farm:
+        if isinstance(farm, SlowFarm):
+            farm.how, farm.bench_folder = how, folder
+        else:
+            farm.reads_only, farm.requires = True, {"demo": ("leaf",)}  # type: ignore[misc]
         try:
             return _Run(farm, asked, verbose=True).run()
         except Told as told:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from farm.model.lock import Choice
 from farm.model.target import Target, parse_target
 from farm.survey.inputs import World, read_inputs
 from farm.survey.locks.closure import select
-from tests.functional.conftest import TARGET, Shell, add_sdist, add_wheel
+from tests.functional.conftest import TARGET, Shell, add_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,16 +146,6 @@ conflicts = [[{ extra = "one" }, { extra = "two" }]]
     assert "rival==2.0" in pins(tmp_path, "uv.lock", old, two)
 
 
-@pytest.fixture
-def stocked(index: IndexServer, tmp_path: Path) -> IndexServer:
-    add_wheel(index, "setuptools", "80.0")
-    add_wheel(index, "there", "1.0")
-    add_wheel(index, "there", "2.0")
-    add_wheel(index, "needy", "1.0", requires=("there<2",))
-    add_sdist(index, "gap", "1.0", tmp_path)
-    return index
-
-
 def states(report: dict) -> dict[str, str]:
     return {f"{package['name']} {package['version']}": package["cells"][TARGET]["state"] for package in report["packages"]}
 
@@ -188,6 +179,50 @@ def test_a_lock_is_not_resolved_again(shell: Shell, stocked: IndexServer, uv: Ca
     done = shell.run("build", "--json", "uv.lock")
     assert (done.code, states(done.json)) == (0, {"there 1.0": "upstream-wheel"})
     assert stocked.requests == []
+
+
+def test_a_wheel_that_came_after_the_lock_is_named_and_locking_again_adds_it(
+    shell: Shell, stocked: IndexServer, uv: Callable[..., None], tmp_path: Path
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(HEAD + 'dependencies = ["gap<2"]\n', "utf-8")
+    uv("lock")
+    shell.write("uv.lock", (tmp_path / "uv.lock").read_text("utf-8"))
+    wheel = "gap-1.0-cp311-cp311-manylinux_2_28_x86_64.whl"
+    add_wheel(stocked, "gap", "1.0", "cp311-cp311-manylinux_2_28_x86_64")
+    add_wheel(stocked, "gap", "1.1", "cp311-cp311-manylinux_2_28_x86_64")
+    done = shell.run("check", "uv.lock", "--json")
+    cell = next(package for package in done.json["packages"] if package["name"] == "gap")["cells"][TARGET]
+    assert (done.code, cell["state"]) == (1, "build")
+    assert f"{wheel} is upstream now and fits, but uv.lock:" in cell["reason"]
+    assert cell["reason"].endswith("does not name it: `uv lock --refresh-package gap` adds it")
+    told = shell.run("why", "gap", "-r", "uv.lock", "--target", TARGET)
+    assert (told.code, "takes gap-1.0.tar.gz from lock" in told.out) == (1, True)
+    assert re.search(rf"out: {re.escape(wheel)} \(upstream\): uv\.lock:\d+ does not name it", told.out)
+    uv("lock", "--refresh-package", "gap")
+    shell.write("uv.lock", (tmp_path / "uv.lock").read_text("utf-8"))
+    again = shell.run("check", "uv.lock", "--json").json["packages"][0]
+    assert (again["version"], again["cells"][TARGET]["state"]) == ("1.0", "upstream-wheel")
+    view = shell.run("why", "gap", "-r", "uv.lock", "--target", TARGET, "--json").json["views"]
+    assert [(one["view"], one["chosen"]["file"], one["chosen"]["from"]) for one in view] == [("lock", wheel, "lock")]
+
+
+def test_why_with_a_lock_and_requirements_tells_both(
+    shell: Shell, stocked: IndexServer, uv: Callable[..., None], tmp_path: Path
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        HEAD + 'dependencies = []\n[project.optional-dependencies]\nmore = ["there<2"]\n', "utf-8"
+    )
+    uv("lock")
+    shell.write("uv.lock", (tmp_path / "uv.lock").read_text("utf-8"))
+    shell.requirements("there")
+    inputs = ("-r", "uv.lock", "-r", "requirements.txt", "--extra", "more")
+    views = shell.run("why", "there", *inputs, "--json").json["views"]
+    assert {one["view"]: one["chosen"]["file"] for one in views} == {
+        "merged": "there-2.0-py3-none-any.whl", "extra": "there-2.0-py3-none-any.whl", "lock": "there-1.0-py3-none-any.whl",
+    }  # fmt: skip
+    without = shell.run("why", "there", "-r", "uv.lock")
+    assert without.code == 1
+    assert "it has it only for other targets, extras or groups" in without.out
 
 
 @pytest.mark.parametrize("how", ["500", "reset"])

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ from farm.config import load
 from farm.wire import Farm
 from farm.wire.hands import mark_interrupted
 from tests.functional.conftest import REPOSITORY, Done, Shell, add_sdist, add_wheel
+from tests.projects.make import Made
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,6 +101,22 @@ def test_ctrl_c_twice_or_sigterm_stops_now_and_blames_no_package(
     assert done.json["summary"] == {"cancelled": 2}
     assert done.json["error"] is None
     assert summaries(gaps) == ["interrupted"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_while_a_later_round_is_surveyed_it_tells_what_was_built(
+    shell: Shell, index: IndexServer, tmp_path: Path, number: signal.Signals
+) -> None:
+    add_wheel(index, "setuptools", "80.0")
+    index.add(Made(name="demo", version="2.0", metadata_version="1.1").sdist())
+    index.fail("/simple/leaf", "stuck")
+    shell.requirements("demo")
+    began = time.monotonic()
+    done = interrupted(shell, tmp_path / "bench", "later", number)
+    assert (done.code, done.json["exit_code"], done.json["summary"]) == (130, 130, {"built": 1})
+    assert [problem["kind"] for problem in done.json["problems"]] == ["interrupted"]
+    assert "stopping now" in done.err
+    assert time.monotonic() - began < 20
 
 
 def test_attempts_of_a_run_that_was_killed_become_interrupted_and_their_logs_stay(shell: Shell) -> None:

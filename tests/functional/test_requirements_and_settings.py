@@ -48,7 +48,7 @@ def test_an_absent_requirements_file_is_named(shell: Shell) -> None:
 
 def test_a_folder_is_no_requirements_file(shell: Shell) -> None:
     done = shell.run("build", "-r", ".")
-    assert (done.code, "Is a directory" in done.err) == (2, True)
+    assert (done.code, "expected a requirements file, found a folder" in done.err) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_mistake_on_the_command_line_is_exit_code_2_with_what_to_do(
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (b"caf\xe9==1\n", "can't decode byte 0xe9"),
+        (b"caf\xe9==1\n", "found byte 0xe9 in line 1, which is not UTF-8"),
         (b"# coding: klingon\nthere\n", "unknown encoding: klingon"),
         (b"# coding: hex\nthere\n", "'hex' is not a text encoding"),
         (b"there\x00==1\n", "requirements.txt:1:6"),

@@ -20,7 +20,6 @@ from tests.fakes.resolving import Resolving, demand
 from tests.projects.make import Made
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
 
     from farm.model.target import Target
 
@@ -60,19 +59,6 @@ MARKERS = (
     "platform_python_implementation == 'PyPy'",
     "implementation_name == 'cpython' and platform_system == 'Darwin'",
 )
-
-
-@pytest.fixture
-def index() -> Iterator[IndexServer]:
-    with IndexServer() as server:
-        yield server
-
-
-@pytest.fixture
-def world(index: IndexServer, tmp_path: Path) -> Iterator[Resolving]:
-    made = Resolving(folder=tmp_path, index=index)
-    yield made
-    made.close()
 
 
 def requirement(names: tuple[str, ...]) -> st.SearchStrategy[str]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from farm.cli.build import Asked, _Run, build
+from farm.cli.build import Asked, Told, _Run, build
 from farm.config import load
 from farm.engine.local import Finished
 from farm.engine.machine import Progress as Done
+from farm.errors import UpstreamError
 from farm.model.gap import Matrix, Missing, Present
 from farm.model.job import JobKey
 from farm.model.messages import BuildDone, Publish
@@ -30,10 +31,9 @@ from tests.fakes.index_server import IndexServer
 from tests.fakes.resolving import Resolving, demand
 from tests.functional.conftest import TARGET, add_wheel
 from tests.projects.make import Made
+from tests.unit.survey.test_locks_survey import lock, package
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
     from farm.adapters.resolver import UvResolver
     from farm.model.job import Job, Plan
@@ -52,15 +52,13 @@ class Ports:
 
 
 @pytest.fixture
-def world(index: IndexServer, tmp_path: Path) -> Iterator[Resolving]:
+def world(world: Resolving, index: IndexServer) -> Resolving:
     older = Made(name="demo", version="1.0")
     index.add(older.wheel(), metadata=older.metadata)
     # It states nothing, so its dependencies are a guess: none.
     index.add(Made(name="demo", version="2.0", metadata_version="1.1").sdist())
     index.add(Made(name="leaf", version="1.0").sdist())
-    made = Resolving(folder=tmp_path, index=index)
-    yield made
-    made.close()
+    return world
 
 
 def ports(world: Resolving) -> Ports:
@@ -115,6 +113,22 @@ def test_a_version_that_a_wheel_moves_is_told(world: Resolving, index: IndexServ
     after, notes = survey_again(demand("demo", "leaf"), before, {NEWER}, DetectPolicy(), ports(world))
     assert {pin for pin, _, _ in shown(after)} == {"demo==2.0", "leaf==1.0"}
     assert notes[0] == f"{TARGETS[0]}: leaf 2.0 became 1.0: a wheel that was built asks for it"
+
+
+def test_what_only_a_lock_has_binds_no_later_round(world: Resolving, index: IndexServer) -> None:
+    """Two inputs may have different versions of a package, and a wheel may then ask for the one that no lock has."""
+    index.add(Made(name="leaf", version="2.0").sdist())
+    index.add(Made(name="calm", version="1.0").sdist())
+    asked = replace(demand("demo", "calm"), locks=(lock(package("leaf", "leaf-1.0.tar.gz"), package("demo", "demo-1.0-py3-none-any.whl")),))
+    before = survey(asked, TARGETS, DetectPolicy(), ports(world))
+    resolved = {str(cell.pin) for cell in before.cells if not cell.locked}
+    assert (resolved, {str(cell.pin) for cell in before.cells} - resolved) == ({"calm==1.0", "demo==2.0"}, {"demo==1.0", "leaf==1.0"})
+    built(world, before, "leaf>=2")
+    index.add(Made(name="calm", version="2.0").sdist())
+    after, notes = survey_again(asked, before, {NEWER}, DetectPolicy(), ports(world))
+    assert after.unresolved == ()
+    assert {str(cell.pin) for cell in after.cells} == {"calm==1.0", "demo==2.0", "demo==1.0", "leaf==1.0", "leaf==2.0"}
+    assert notes == ()
 
 
 def test_an_sdist_that_states_its_dependencies_is_believed(world: Resolving, index: IndexServer) -> None:
@@ -199,6 +213,23 @@ CASES = [
         (ENDLESS, True, [[DEMO], [DEMO, LEAF], [LEAF, MORE]], 1, {DEMO: "built", LEAF: "built", MORE: "build", MOST: "build"}),
     )
 ]
+
+
+@pytest.mark.usefixtures("world")
+def test_an_index_that_is_silent_in_a_later_round_does_not_hide_what_was_built(
+    shell: Shell, index: IndexServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_wheel(index, "setuptools", "80.0")
+    index.fail("/simple/leaf", "401")
+    shell.requirements("demo")
+    context = build.make_context("build", ["-r", str(shell.folder / "requirements.txt"), "--json"])
+    with ScriptedFarm(load(shell.folder / "config.toml", home=shell.folder), shell.env) as farm:
+        farm.reads_only, farm.requires = True, ONE  # type: ignore[misc]
+        with pytest.raises(Told) as told:
+            _Run(farm, Asked(**context.params), verbose=False).run()
+    report = json.loads(capsys.readouterr().out)
+    assert isinstance(told.value.error, UpstreamError)
+    assert (report["exit_code"], report["summary"]) == (3, {"built": 1})
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -7,14 +7,17 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import packaging
 import pytest
 from packaging.version import Version
 
 from farm.model.client import Client, client_ranks
 from farm.model.target import parse_target
+from farm.wire.exact import exact_targets, keep_versions
 from tests.functional.conftest import TARGET, add_sdist, add_wheel
 
 if TYPE_CHECKING:
@@ -59,6 +62,35 @@ def test_tags_and_markers_are_exactly_those_of_the_interpreters_own_pip(python: 
     assert len(content["markers"]) == 11
     assert content["markers"] == {key: environment[key] for key in content["markers"]}
     assert content["remarks"] == []
+
+
+PYPY = shutil.which("pypy3")
+
+
+@pytest.mark.skipif(PYPY is None, reason="no pypy3 on PATH (Debian's package of that name)")
+def test_a_real_pypy_is_told_exactly(shell: Shell, tmp_path: Path) -> None:
+    """It has no pip, so packaging itself is asked, which names one tag otherwise than pip does."""
+    assert PYPY is not None
+    shutil.copytree(Path(packaging.__file__).parent, tmp_path / "library" / "packaging")
+    ask = (
+        f"import sys, json; sys.path.insert(0, {str(tmp_path / 'library')!r})\n"
+        "from packaging.tags import sys_tags\nfrom packaging.markers import default_environment\n"
+        "print(json.dumps([[str(tag) for tag in sys_tags()], default_environment()]))"
+    )
+    tags, environment = json.loads(subprocess.run([PYPY, "-I", "-c", ask], capture_output=True, text=True, check=True).stdout)
+    found = shell.run("targets", "detect", "--json", "--python", PYPY).json["targets"][0]
+    assert found["remarks"] == []
+    assert found["tags"] == [f"{found['target'].split('-')[0]}-none-any" if tag == "pp3-none-any" else tag for tag in dict.fromkeys(tags)]
+    assert found["markers"] == {key: environment[key] for key in found["markers"]}
+
+
+def test_the_version_that_a_pypy_image_told_is_in_its_markers(tmp_path: Path) -> None:
+    table, patched = parse_target("pp311-manylinux_2_28_x86_64"), parse_target("pp311-manylinux_2_28_x86_64@3.11.12")
+    keep_versions(tmp_path, [replace(table, full_version="3.11.13", implementation_version="7.3.99"), parse_target("cp312-win32@3.12.9")])
+    told, other, windows = exact_targets((table, patched, parse_target("cp312-win32")), tmp_path)
+    assert (told.markers["implementation_version"], told.full_version, told.assumed) == ("7.3.99", "3.11.13", False)
+    assert (other.markers["implementation_version"], other.full_version) == (patched.markers["implementation_version"], "3.11.12")
+    assert (windows.markers["implementation_version"], windows.full_version) == ("3.12.9", "3.12.9")
 
 
 def test_native_and_detect_agree(shell: Shell) -> None:

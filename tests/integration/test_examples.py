@@ -125,6 +125,11 @@ def _containers_made(config: Path, since: int) -> int:
     return len(subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines())
 
 
+def test_the_real_pythons_of_the_images_are_known_without_asking_for_them(checkout: Player, report: dict[str, object]) -> None:
+    listed = json.loads(checkout.run("DOCKER_HOST=unix:///nowhere.sock farm targets list --json 2>/dev/null"))["targets"]
+    assert {one["name"]: one["assumed"] for one in listed} == dict.fromkeys(TARGETS, False)
+
+
 def test_a_failed_package_is_in_the_report_with_its_cause(checkout: Player) -> None:
     (checkout.folder / "bare.toml").write_text(f'targets = ["{TARGETS[0]}"]\n[store]\npath = "bare"\n')
     (checkout.folder / "bare.txt").write_text("mysqlclient==2.3.1\ncertifi==2026.10.18\n")

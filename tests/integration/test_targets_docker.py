@@ -6,16 +6,19 @@ import io
 import json
 import tarfile
 import uuid
+from dataclasses import replace
 
 import pytest
 
 from farm.adapters.interpreter import ImageInterpreters
 from farm.config import Settings
 from farm.errors import ImageError
+from farm.model.job import Plan
 from farm.model.target import parse_target
 from farm.wire import Farm
 from farm.wire.exact import exact_targets
-from farm.wire.targets import configured, from_image
+from farm.wire.targets import configured, from_image, remember_used
+from tests.fakes.nouns import job
 from tests.functional.conftest import REPOSITORY
 
 pytestmark = pytest.mark.docker
@@ -117,6 +120,22 @@ def test_what_an_image_told_is_kept_by_its_digest(engine, runtime, tmp_path) -> 
     assert asking.ask(runtime.id)[0].version == "3.11.98", "no container was asked again"
     kept.write_bytes(b"damaged")
     assert asking.ask(runtime.id) == (first,)
+
+
+def test_the_images_that_a_build_used_are_remembered(engine, runtime, tmp_path) -> None:
+    assumed = replace(parse_target("cp311-manylinux_2_36_x86_64"), full_version="3.11.77")
+    settings = Settings(store=tmp_path, targets=(assumed,), image_family="debian", image_folder=str(REPOSITORY / "images"))
+    with Farm(settings, {}) as farm:
+        if farm.images.find(farm.images.choose(assumed, "runtime")) is None:
+            pytest.skip("the runtime image in the engine is of other inputs")
+        (real,) = from_image(farm, runtime.id, None)
+        assert exact_targets((assumed,), farm.cache)[0].assumed
+        remember_used(farm, Plan(jobs=(job("demo==1.0", assumed),)))
+    with Farm(settings, {"DOCKER_HOST": f"unix://{tmp_path}/gone.sock"}) as farm:
+        (known,) = exact_targets((assumed,), farm.cache)
+        assert (known.full_version, known.assumed) == (real.target.full_version, False)
+        remember_used(farm, Plan(jobs=(job("demo==1.0", assumed),)))
+    assert left(engine) == 0
 
 
 def test_a_configured_target_gets_the_real_patch_release_of_the_farms_own_image(engine, tmp_path) -> None:

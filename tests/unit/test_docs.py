@@ -136,7 +136,7 @@ def test_exit_codes_agree_between_help_docs_and_errors() -> None:
 
 def test_the_reports_keys_states_and_kinds_are_documented() -> None:
     row = Row(
-        name="a", version="1", target="t", state="failed", attempt="x", diagnosis=Diagnosis(cause="c", summary="s")
+        name="a", version="1", target="t", state="failed", attempt="x", diagnosis=Diagnosis(cause="c", summary="s"), url="u",
     )
     problem = Problem(subject="s", text="t", kind="direct")
     content = json.loads(report_json(Report(targets=("t",), rows=(row,), problems=(problem,)), 1))

@@ -9,10 +9,13 @@ from farm.errors import UpstreamError
 from farm.model.gap import Hidden, Impossible, Present
 from farm.model.package import IndexFile, Pin, Project
 from farm.survey.detect import detect
+from farm.survey.direct import by_place, direct_presence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from farm.model.demand import Demand
+    from farm.model.direct import Settled
     from farm.model.gap import Cell
     from farm.model.lock import LockedFile, LockedPackage
     from farm.model.package import Digest, NormalizedName
@@ -24,9 +27,10 @@ if TYPE_CHECKING:
 
 
 class Pages:
-    """The files of locked packages as pages of an index, made once for all targets."""
+    """The files of locked packages as pages of an index, made once for all targets; and what is settled of the direct ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, demand: Demand | None = None) -> None:
+        self._settled = by_place(demand) if demand and demand.settled else {}
         self._made: dict[int, tuple[LockedPackage, Project]] = {}
 
     def page(self, pin: Pin, package: LockedPackage) -> Project:
@@ -37,6 +41,10 @@ class Pages:
             page = Project(name=pin.name, files=tuple(_file(file, pin) for file in package.files))
             made = self._made[id(package)] = package, page
         return made[1]
+
+    def settled(self, package: LockedPackage) -> Settled | None:
+        """Return what a package from elsewhere than an index turned out to be."""
+        return self._settled.get((package.name, package.origin))
 
 
 def locked_cells(selected: Selected, policy: DetectPolicy, ports: EnvironmentPorts, pages: Pages) -> Iterator[Cell]:
@@ -49,15 +57,19 @@ def locked_cells(selected: Selected, policy: DetectPolicy, ports: EnvironmentPor
     listed = {pin.name: (pin, pages.page(pin, package)) for pin, package in packages.items()}
     direct = frozenset(pin.name for pin, package in packages.items() if package.direct is not None)
     hashes = {pin.name: package.hashes for pin, package in packages.items() if package.hashes}
-    strict = replace(policy, hashes=hashes)
+    origins = {pin.name: str(package.origin) for pin, package in packages.items()}
+    strict = replace(policy, hashes=hashes, locked=origins)
     upstream = _Listed(listed, direct, _Scene(target=resolution.target, upstream=ports.upstream, policy=strict))
     for cell in detect(resolution, upstream, _Farm(ports.farm, direct), strict):
         package = selected.packages[cell.pin]
         if package.direct is None or isinstance(cell.presence, Present | Hidden):
-            yield cell
+            yield replace(cell, locked=True)
+        elif settled := pages.settled(package):
+            found = direct_presence(settled, cell.target, policy)
+            yield replace(cell, presence=found, locked=True, direct=settled.direct)
         else:
-            reason = f"{package.origin} takes it from a path, URL or repository, which is not built yet"
-            yield replace(cell, presence=Impossible(reason=reason))
+            reason = f"{package.origin} takes it from a path, URL or repository that could not be had"
+            yield replace(cell, presence=Impossible(reason=reason), locked=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

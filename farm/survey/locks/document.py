@@ -242,6 +242,8 @@ def direct_sources(packages: Iterable[LockedPackage]) -> tuple[DirectSource, ...
     return tuple(
         DirectSource(
             url=package.direct,
+            base=package.origin.file.rpartition("/")[0],
+            hashes=tuple(f"sha256:{digest}" for digest in sorted(package.hashes)),
             editable=package.editable,
             name=package.name,
             marker=package.marker,
@@ -251,6 +253,11 @@ def direct_sources(packages: Iterable[LockedPackage]) -> tuple[DirectSource, ...
         for package in packages
         if package.direct is not None and not package.member and not takes_wheel(package)
     )
+
+
+def with_subdirectory(url: str, folder: str | None) -> str:
+    """Return a URL or path with the folder in it that holds the project, as pip writes it."""
+    return f"{url}{'&' if '#' in url else '#'}subdirectory={folder}" if folder else url
 
 
 def takes_wheel(package: LockedPackage) -> bool:

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from farm.model.demand import Demand
 from farm.model.lock import Lock, LockedPackage
-from farm.survey.locks.document import Document, Found, Record, digest, direct_sources
+from farm.survey.locks.document import Document, Found, Record, digest, direct_sources, with_subdirectory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +83,7 @@ def _direct(entry: Record) -> str | None:
         url = entry.text(system)
         if url is not None:
             scheme = url if url.startswith(f"{system}+") else f"{system}+{url}"
-            return f"{scheme}@{entry.text('ref')}" if "ref" in entry else scheme
+            return with_subdirectory(f"{scheme}@{entry.text('ref')}" if "ref" in entry else scheme, entry.text("subdirectory"))
     return entry.text("file") or entry.text("path")
 
 

@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 
 from farm.model.demand import Demand, Remark
 from farm.model.lock import Lock, LockedDependency, LockedFile, LockedPackage
-from farm.survey.locks.document import Document, Found, Record, digest, direct_sources, either
+from farm.survey.locks.document import Document, Found, Record, digest, direct_sources, either, with_subdirectory
 from farm.survey.locks.poetry_pythons import as_marker, pythons
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def read_poetry(document: Document) -> Found:
     if version not in KNOWN:
         line = document.find("lock-version")
         known = " or ".join(KNOWN)
-        document.refuse(line, expected=f"lock-version {known}", found=repr(version), solution="run `poetry lock` of Poetry 2")
+        found = repr(version) if version else "none"
+        document.refuse(line, expected=f"lock-version {known}", found=found, solution="run `poetry lock` of Poetry 2")
     tables = root.records("package", document.headers("package"))
     extras = _extras(root.table("extras"))
     groups = frozenset(canonicalize_name(name) for record in tables for name in record.texts("groups"))
@@ -134,7 +135,7 @@ def _direct(source: Record) -> str | None:
         return None
     url = source.need("url")
     commit = source.text("resolved_reference") or source.text("reference")
-    return f"git+{url}@{commit}" if kind == "git" else url
+    return with_subdirectory(f"git+{url}@{commit}" if kind == "git" else url, source.text("subdirectory"))
 
 
 def _edges(table: Record) -> Iterator[LockedDependency]:

@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 from farm.model.demand import Demand, Remark
 from farm.model.lock import Lock, LockedDependency, LockedFile, LockedPackage
 from farm.model.package import parse_wheel_name
-from farm.survey.locks.document import Document, Found, digest, direct_sources, file_name
+from farm.survey.locks.document import Document, Found, digest, direct_sources, file_name, with_subdirectory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -123,7 +123,8 @@ def _edges(package: Package) -> Iterator[LockedDependency]:
 def _direct(package: Package) -> str | None:
     vcs, folder, archive = package.vcs, package.directory, package.archive
     if vcs is not None:
-        return f"{vcs.type}+{vcs.url or vcs.path}@{vcs.commit_id}"
+        return with_subdirectory(f"{vcs.type}+{vcs.url or vcs.path}@{vcs.commit_id}", vcs.subdirectory)
     if folder is not None:
-        return folder.path
-    return (archive.url or archive.path) if archive is not None else None
+        return with_subdirectory(folder.path, folder.subdirectory)
+    place = (archive.url or archive.path) if archive is not None else None
+    return with_subdirectory(place, archive.subdirectory) if archive is not None and place else place

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 from farm.model.demand import Demand, DirectSource, Remark, Requirement
 from farm.model.lock import PythonLimit
-from farm.survey.locks.document import Document, Found, Record
+from farm.survey.locks.document import Document, Found, Record, with_subdirectory
 from farm.survey.reading.faults import Fault, RequirementsError
 
 if TYPE_CHECKING:
@@ -182,13 +182,15 @@ def _url(source: Record) -> str | None:
     git = source.text("git")
     if git is not None:
         reference = source.text("rev") or source.text("tag") or source.text("branch")
-        return f"git+{git}@{reference}" if reference else f"git+{git}"
+        url = f"git+{git}@{reference}" if reference else f"git+{git}"
+        return with_subdirectory(url, source.text("subdirectory"))
     return source.text("url") or source.text("path") or ("." if source.flag("workspace") else None)
 
 
 def _direct(requirement: Requirement, url: str, marker: Marker | None, *, editable: bool) -> DirectSource:
     return DirectSource(
         url=url,
+        base=requirement.origin.file.rpartition("/")[0],
         editable=editable,
         name=requirement.name,
         extras=requirement.extras,

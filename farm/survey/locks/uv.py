@@ -13,7 +13,16 @@ from packaging.utils import canonicalize_name
 from farm.model.demand import Demand
 from farm.model.lock import Lock, LockedDependency, LockedFile, LockedPackage
 from farm.survey.locks.closure import reach
-from farm.survey.locks.document import Document, Found, Record, digest, direct_sources, either, file_name
+from farm.survey.locks.document import (
+    Document,
+    Found,
+    Record,
+    digest,
+    direct_sources,
+    either,
+    file_name,
+    with_subdirectory,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -153,7 +162,9 @@ def _direct(source: Record) -> str:
     git = source.text("git")
     if git is not None:
         url, _, commit = git.partition("#")
-        return f"git+{url.partition('?')[0]}@{commit}" if commit else f"git+{url}"
+        plain, _, query = url.partition("?")
+        folder = next((part[13:] for part in query.split("&") if part.startswith("subdirectory=")), None)
+        return with_subdirectory(f"git+{plain}@{commit}" if commit else f"git+{plain}", folder)
     place = next((found for kind in ("url", "path", *_LOCAL) if (found := source.text(kind)) is not None), None)
     if place is not None:
         return place

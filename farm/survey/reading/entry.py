@@ -136,6 +136,10 @@ _LOCAL = ("a project directory or an archive", "correct the path: a relative one
 _EDITABLE_ADVICE = "give -e one path or repository; quote 'NAME @ URL ; MARKER'; an scp-like address is written git+ssh://git@HOST/PATH"
 
 
+# Python reads no number of more than 4,300 digits, and no index has such a name.
+_LONGEST = 4000
+
+
 class _Common(NamedTuple):
     """The parts of the form nearly every line has; reads like `packaging`'s Requirement."""
 
@@ -146,6 +150,9 @@ class _Common(NamedTuple):
 
 
 def _named(entry: Entry, body: str, marker: Marker | None) -> Requirement:
+    if len(body) > _LONGEST and "@" not in body:
+        expected = f"a name and versions in at most {_LONGEST} characters"
+        raise _refusal(0, f"{len(body)} characters", expected, "split the line; is a line end missing?")
     common = _COMMON.fullmatch(body)
     if common:
         # packaging's parser costs four times as much for each of a lock's thousands of lines.

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 _WINDOW = 100
 """Characters of a line shown around the column: a lock's line with its hashes would wrap and the caret would lie."""
 
+_PEEK = 8192
+_ENCODING = "save the file as UTF-8, or name its encoding in its first line: # -*- coding: ENCODING -*-"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Complaint:
@@ -82,3 +85,24 @@ def _pointed(text: str, column: int) -> tuple[str, str]:
     # Tabs stay tabs under the line, so that the caret is right at any tab width.
     pad = "".join("\t" if char == "\t" else " " for char in lead + visible[start:index])
     return f"{lead}{visible[start : start + _WINDOW]}{tail}", f"{pad}^"
+
+
+def unreadable(path: str, error: OSError | UnicodeError, *, expected: str, via: tuple[Origin, ...] = ()) -> Fault:
+    """Return the fault of a file that cannot be read at all, or is not in the encoding that it says or should have."""
+    found, solution = _why_unreadable(path, error, f" in {via[-1].file}, relative to that file" if via else "")
+    return Fault(file=path, line=0, column=0, excerpt="", found=found, expected=expected, solution=solution, via=via)
+
+
+def _why_unreadable(path: str, error: OSError | UnicodeError, where: str) -> tuple[str, str]:
+    if isinstance(error, UnicodeDecodeError):
+        content, start = bytes(error.object), error.start
+        if b"\0" in content[:_PEEK]:
+            return "a binary file", "give the text file that a package manager reads, such as requirements.txt"
+        line = content.count(b"\n", 0, start) + 1
+        encoding = "UTF-8" if error.encoding == "utf-8" else error.encoding
+        return f"byte 0x{content[start]:02x} in line {line}, which is not {encoding}", _ENCODING
+    if isinstance(error, UnicodeError):
+        return f"nothing readable: {error}", _ENCODING
+    if isinstance(error, IsADirectoryError):
+        return "a folder", f"name the file in it{where}: {path.rstrip('/')}/requirements.txt, say, or its pyproject.toml or lock"
+    return f"nothing readable: {error.strerror or error}", f"correct the path{where}, or create the file"

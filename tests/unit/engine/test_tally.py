@@ -94,3 +94,10 @@ def test_a_failure_keeps_its_log_s_id() -> None:
     assert isinstance(failure, Failed)
     (found,) = tally([row(job)], [Progress(job=job, state="failed", failure=failure)])
     assert found.attempt == failure.attempt
+
+
+def test_what_is_on_no_page_tells_how_to_ask_for_it() -> None:
+    job = nouns.job("demo==1.0")
+    published = replace(nouns.published(nouns.verified(nouns.built(job), CP311)), note="use: demo @ URL")
+    (told,) = tally([row(job)], [Progress(job=job, state="published", published=published)])
+    assert (told.state, told.reason.endswith("; use: demo @ URL")) == ("built", True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from farm.model.demand import Demand, DirectSource, Origin, Requirement
+from farm.model.demand import Origin
+from farm.model.direct import Direct, Unsettled
 from farm.model.gap import Cell, Impossible, Matrix, Missing, Presence, Present, Unknown, Unresolved
 from farm.model.job import Plan, Refusal
 from farm.model.package import make_pin
 from farm.survey.tell import problems, rows
 from tests.fakes import nouns
-from tests.fakes.nouns import CP311, canonical, index_file
+from tests.fakes.nouns import CP311, index_file
 
 SDIST = index_file("demo-1.0.tar.gz")
 WHEEL = index_file("demo-1.0-py3-none-any.whl")
@@ -56,23 +57,13 @@ def test_build_dependencies_that_lack_wheels_have_rows_of_their_own() -> None:
     ]
 
 
-def test_targets_without_a_solution_and_lines_that_name_no_index_package_are_problems() -> None:
-    where = Origin(file="requirements.txt", line=4)
-    named = Requirement(name=canonical("demo"), url="https://h/demo-1.0.zip", origin=where, text="demo @ https://h/demo-1.0.zip")
-    path = DirectSource(url="./here", origin=Origin(file="requirements.txt", line=2), text="-e ./here")
-    fine = Requirement(name=canonical("fine"), origin=where, text="fine")
-    demand = Demand(requirements=(fine, named), direct=(path,))
-    unresolved = Matrix(targets=(CP311,), cells=(), unresolved=(Unresolved(target=CP311, explanation="no way"),))
-    assert [(p.subject, p.kind) for p in problems(unresolved, demand)] == [
-        (CP311.name, "unresolved"),
-        ("requirements.txt:2", "direct"),
-        ("requirements.txt:4", "direct"),
+def test_targets_without_a_solution_and_what_cannot_be_used_are_problems() -> None:
+    where = Origin(file="requirements.txt", line=2)
+    here = Unsettled(name="./here", direct=Direct(url="./here"), origin=where, reason="nothing there")
+    matrix = Matrix(
+        targets=(CP311,), cells=(), unresolved=(Unresolved(target=CP311, explanation="no way"),), unsettled=(here,)
+    )
+    assert [(p.subject, p.kind, p.text) for p in problems(matrix)] == [
+        (CP311.name, "unresolved", "no way"),
+        ("requirements.txt:2", "direct", "./here: nothing there"),
     ]
-
-
-def test_credentials_of_a_url_are_not_shown() -> None:
-    text = "demo @ git+https://user:secret@example.invalid/demo"
-    named = Requirement(name=canonical("demo"), url=text[7:], origin=Origin(file="r.txt", line=1), text=text)
-    (problem,) = problems(matrix(), Demand(requirements=(named,)))
-    assert "secret" not in problem.text
-    assert "example.invalid/demo" in problem.text

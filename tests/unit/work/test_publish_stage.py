@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from farm.model.direct import Direct
 from farm.model.messages import Build, Publish, Verify
 from farm.model.outcome import Built, Failed, Published, Verified
 from farm.model.package import Digest
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from farm.model.job import Job
+    from farm.work.publish import PublishPorts
 
 NAME = "demo-1.0-cp311-cp311-manylinux_2_36_x86_64.whl"
 
@@ -29,7 +31,9 @@ def bench(tmp_path: Path) -> Bench:
     return make_bench(tmp_path)
 
 
-def published(bench: Bench, job: Job, identity: str, body: bytes = b"wheel") -> Published | Failed:
+def published(
+    bench: Bench, job: Job, identity: str, body: bytes = b"wheel", ports: PublishPorts | None = None
+) -> Published | Failed:
     bench.builder.result = makes(NAME, body)
     # Another environment each time, so that nothing is used again.
     other = replace(job, recipe=replace(job.recipe, environment=(("N", identity),)))
@@ -37,7 +41,7 @@ def published(bench: Bench, job: Job, identity: str, body: bytes = b"wheel") -> 
     assert isinstance(made, Built)
     good = verify(Verify(job=job, built=made, proofs=job.proofs, made={}), bench.verify_ports())
     assert isinstance(good, Verified)
-    return publish(Publish(job=job, verified=good), bench.publish_ports())
+    return publish(Publish(job=job, verified=good), ports or bench.publish_ports())
 
 
 def test_the_index_gets_the_sdist_s_page_data(bench: Bench) -> None:
@@ -81,3 +85,39 @@ def test_other_bytes_of_another_sdist_are_a_failure_that_names_the_file(bench: B
     assert NAME in outcome.diagnosis.summary
     row = bench.catalogue.rows["A2"]
     assert (row.state, row.cause) == ("failed", "name-taken")
+
+
+FORK = Direct(url="git+https://h/demo@main", commit="c" * 40)
+
+
+def of_a_fork() -> Job:
+    return replace(nouns.job("demo==1.0"), direct=FORK)
+
+
+def test_a_fork_goes_to_the_list_and_not_to_the_index(bench: Bench) -> None:
+    outcome = published(bench, of_a_fork(), "A1")
+    assert isinstance(outcome, Published)
+    assert bench.store.records == {}
+    ((record, direct),) = bench.store.direct
+    assert (record.filename, direct, bench.catalogue.rows["A1"].state) == (NAME, FORK, "published")
+    assert f"use: demo @ URL-OF-FARM-SERVE/{outcome.url}" in outcome.note
+
+
+def test_where_the_index_is_served_is_in_the_line_to_use(bench: Bench) -> None:
+    ports = replace(bench.publish_ports(), served="http://farm.invalid:8417")
+    outcome = published(bench, of_a_fork(), "A1", ports=ports)
+    assert isinstance(outcome, Published)
+    assert f"demo @ http://farm.invalid:8417/{outcome.url} (or --find-links http://farm.invalid:8417/direct/demo/)" in outcome.note
+
+
+def test_a_private_project_is_on_the_index_too_as_long_as_its_name_is_free(bench: Bench) -> None:
+    ports = replace(bench.publish_ports(), private=lambda name: name == "demo")
+    first = published(bench, of_a_fork(), "A1", ports=ports)
+    assert isinstance(first, Published)
+    assert list(bench.store.records) == [NAME]
+    assert first.note == "on the index, as demo is private"
+    second = published(bench, of_a_fork(), "A2", b"of another commit", ports=ports)
+    assert isinstance(second, Published)
+    assert "raise the version" in second.note
+    assert bench.store.direct[0][0].sha256 == bench.store.records[NAME].sha256
+    assert len(bench.store.direct) == 2
