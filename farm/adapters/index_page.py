@@ -252,6 +252,8 @@ class Reader:
     def __init__(self, name: NormalizedName, base: str) -> None:
         self._name = name
         self._base = base
+        parts = urlsplit(base)
+        self._origin = f"{parts.scheme}://{parts.netloc}" if parts.scheme in {"http", "https"} else ""
         self._own: dict[str, bool] = {}
 
     def file(self, raw: RawFile) -> IndexFile | None:
@@ -260,7 +262,9 @@ class Reader:
         if not url or "/" in raw.filename or "\\" in raw.filename or raw.filename[:1] in {"", "."}:
             return None
         if not url.startswith(_ABSOLUTE):
-            url = urljoin(self._base, url)
+            # The usual relative link needs no resolving, which is slow: a page has thousands.
+            rooted = url[0] == "/" and not url.startswith("//") and "/." not in url and self._origin
+            url = f"{self._origin}{url}" if rooted else urljoin(self._base, url)
         return IndexFile(
             filename=raw.filename,
             url=url,

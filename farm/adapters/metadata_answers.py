@@ -17,23 +17,25 @@ from urllib.parse import quote
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from farm.adapters.core_metadata import Fields, fold_markers, metadata_text
-from farm.adapters.version_files import Selection, VersionFiles
+from farm.adapters.core_metadata import Fields, fold_markers, metadata_text, without_urls
+from farm.adapters.version_files import Selection, VersionFiles, best_sdist
 from farm.model.build import BadSdist, IntegrityError
 from farm.model.package import Pin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from packaging.tags import Tag
+
     from farm.adapters.version_files import Files, Sources
     from farm.model.demand import IndexOptions
     from farm.model.package import IndexFile, NormalizedName, Version
     from farm.model.target import Target
 
+__all__ = ["SCHEMA", "Answers", "Scope", "best_sdist", "python_fits"]
+
 SCHEMA = 2
 """Raise it when the same indexes give the resolver other answers than before."""
-
-_SDISTS = (".tar.gz", ".zip", ".tar.bz2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,7 @@ class Answers:
         self._sources = sources
         self._scope = scope
         self._lock = threading.Lock()
+        self._ranks: dict[str, int | None] = {}
         self.files = files or VersionFiles(sources, scope.selection)
         self.failures: list[Exception] = []
         self.unusable: dict[NormalizedName, tuple[Version, ...]] = {}
@@ -95,6 +98,8 @@ class Answers:
 
     def _hidden(self, name: NormalizedName, version: Version) -> bool:
         """Tell whether a version is exempt from the cool-down for another target only, which pins it."""
+        if not self.files.exempt:
+            return False
         pin = Pin(name=name, version=version)
         return pin in self.files.exempt and pin not in self._scope.pinned
 
@@ -160,7 +165,7 @@ class Answers:
     def _sdist(self, name: NormalizedName, files: Files) -> IndexFile | None:
         if "source" not in self._scope.options.allowed_formats(name) and name not in self._scope.selection.direct:
             return None
-        return best_sdist(files)
+        return self.files.sorted(name, files).sdist
 
     def fitting(self, name: NormalizedName, files: Files) -> list[IndexFile]:
         """Return the wheels that the target's client takes, best first."""
@@ -168,10 +173,16 @@ class Answers:
             return []
         ranked = [
             (rank, number, file)
-            for number, file in enumerate(files)
-            if (wheel := file.wheel) is not None and (rank := self._scope.target.rank(wheel.tags)) is not None
+            for number, (file, text, tags) in enumerate(self.files.sorted(name, files).wheels)
+            if (rank := self._rank(text, tags)) is not None
         ]
         return [file for _, _, file in sorted(ranked, key=lambda entry: entry[:2])]
+
+    def _rank(self, text: str, tags: frozenset[Tag]) -> int | None:
+        """Return the rank of a wheel's tags for the target. Pages repeat few, and texts are quicker to compare."""
+        if text not in self._ranks:
+            self._ranks[text] = self._scope.target.rank(tags)
+        return self._ranks[text]
 
     def _entry(self, name: NormalizedName, version: Version, file: IndexFile) -> dict[str, Any]:
         filename = f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
@@ -198,6 +209,8 @@ class Answers:
         text = self._exact(pin, files)
         if text is None:
             text = self._from_sdist(pin, best_sdist(files))
+        if self._scope.selection.direct:
+            text = without_urls(text, self._scope.selection.direct)
         return fold_markers(text, pin, self._scope.target) if self._scope.fold else text
 
     def _exact(self, pin: Pin, files: Files) -> str | None:
@@ -207,13 +220,13 @@ class Answers:
             recorded = self._sources.exact.get(sdist, self._scope.target)
             if recorded is not None:
                 return recorded
-        # A wheel for another platform tells it too, as in uv; of these, one with a `.metadata` file costs least.
-        others = sorted((f for f in files if f.wheel is not None and f not in fitting), key=lambda f: not f.metadata)
-        for wheel in (*fitting, *others[:1]):
+        for wheel in fitting:
             text = self.files.wheel_text(pin.name, wheel)
             if text is not None:
                 return text
-        return None
+        # A wheel for another platform tells it too, as in uv; of these, one with a `.metadata` file costs least.
+        other = min((f for f in files if f.wheel is not None and f not in fitting), key=lambda f: not f.metadata, default=None)
+        return self.files.wheel_text(pin.name, other) if other is not None else None
 
     def _from_sdist(self, pin: Pin, sdist: IndexFile | None) -> str:
         text, provisional = None, True
@@ -234,17 +247,6 @@ class Answers:
     def noted(self, error: Exception) -> None:
         with self._lock:
             self.failures.append(error)
-
-
-def best_sdist(files: Files) -> IndexFile | None:
-    """Return the sdist to build from: one that is not yanked, `.tar.gz` before `.zip` before `.tar.bz2`."""
-    return min((file for file in files if file.is_sdist), key=_sdist_rank, default=None)
-
-
-def _sdist_rank(file: IndexFile) -> tuple[bool, int]:
-    return bool(file.yanked), next(
-        (n for n, suffix in enumerate(_SDISTS) if file.filename.endswith(suffix)), len(_SDISTS)
-    )
 
 
 @lru_cache(maxsize=4096)

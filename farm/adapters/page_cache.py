@@ -105,8 +105,11 @@ def keep(path: Path, data: bytes) -> bool:
     """Write a cache file so that readers see all of it or none; tell whether it was kept. A cache may be empty."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_bytes(data)
+        try:
+            fresh.write_bytes(data)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fresh.write_bytes(data)
         fresh.replace(path)
     except OSError:
         with suppress(OSError):

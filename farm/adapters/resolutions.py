@@ -73,7 +73,11 @@ class Resolutions:
     def save(self, key: str, rows: Iterable[Row], asked: Iterable[NormalizedName]) -> None:
         """Keep an answer that depends on the pages of the projects `asked` for."""
         plain = [(str(row.name), str(row.version), list(map(str, row.via)), row.direct) for row in rows]
-        self._write(key, plain, self._held(asked))
+        # All of them were read in this run: to ask side by side would only take time.
+        for name in (names := tuple(asked)):
+            if name not in self._pages:
+                self._pages[name] = self._digest(name)
+        self._write(key, plain, self._held(names))
 
     def _write(self, key: str, rows: list[tuple[str, str, list[str], bool]], pages: dict[str, str]) -> None:
         keep(self._folder / key, msgspec.msgpack.encode(_Kept(self._now(), rows, pages)))

@@ -28,7 +28,7 @@ from farm.adapters.resolutions import Resolutions
 from farm.adapters.uv_compile import Compilation, Row, applies, read_rows, requirement_lines, uv_platform
 from farm.adapters.uv_explanation import explain
 from farm.adapters.version_files import Selection, VersionFiles
-from farm.adapters.walk import Walk, walk_all
+from farm.adapters.walk import Walk, asked, walk_all
 from farm.errors import FarmError, StoreError
 from farm.model.demand import IndexOptions
 from farm.model.gap import Resolution, ResolvedPin, Unresolved
@@ -86,8 +86,8 @@ class UvResolver:
 
     def resolve(self, demand: Demand, target: Target) -> Resolution | Unresolved:
         """Return the pins of one target; see `ports.Resolver`. Requirements by path or repository take no part."""
-        question = self._question(demand, target)
-        if not question.lines:
+        question = self._question(_wanted(demand), target)
+        if question.empty:
             return Resolution(target=target, pins=())
         return self._kept(question) or self._solved(question)
 
@@ -98,11 +98,12 @@ class UvResolver:
         """
         if len(targets) < 2:
             return tuple(self.resolve(demand, target) for target in targets)
-        questions = {target: self._question(demand, target) for target in targets}
+        wanted = _wanted(demand)
+        questions = {target: self._question(wanted, target) for target in targets}
         answers: dict[Target, Resolution | Unresolved] = {}
         open_ones: list[_Question] = []
         for target, question in questions.items():
-            known = self._kept(question) if question.lines else Resolution(target=target, pins=())
+            known = Resolution(target=target, pins=()) if question.empty else self._kept(question)
             if known is None:
                 open_ones.append(question)
             else:
@@ -128,14 +129,10 @@ class UvResolver:
         self._sources.exact.put(sdist, target, metadata)
         return True
 
-    def _question(self, demand: Demand, target: Target) -> _Question:
-        direct = direct_files(demand.requirements)
-        versions = {name: file.version for name, file in direct.items() if file.version is not None}
-        lines = requirement_lines(demand.requirements, target=target, versions=versions)
-        newest = self._newest()
-        return _Question(demand=demand, target=target, direct=direct, versions=versions, lines=lines, newest=newest)
+    def _question(self, wanted: _Wanted, target: Target) -> _Question:
+        return _Question(wanted=wanted, target=target, newest=self.newest())
 
-    def _newest(self) -> datetime | None:
+    def newest(self) -> datetime | None:
         """Return the last upload time that counts; by the hour, so that an answer holds for as long."""
         if not self._setting.cool_down:
             return None
@@ -155,28 +152,26 @@ class UvResolver:
 
     def _walked(self, questions: Sequence[_Question]) -> dict[Target, _Settled]:
         """Return what needs no solver: the targets whose requirements nowhere contradict each other."""
-        files = VersionFiles(self._sources, questions[0].selection())
+        selection = questions[0].selection()
+        files = VersionFiles(self._sources, selection)
+        entries = asked(questions[0].wanted.demand, questions[0].wanted.versions)
         found: dict[Target, _Settled] = {}
         left = list(questions)
         for _ in range(_ROUNDS):
-            walks = {question.target: self._walk(question, files) for question in left}
-            rows = walk_all({target: walk for target, (walk, _) in walks.items()})
+            answers = {question.target: Answers(self._sources, question.scope(selection=selection), files) for question in left}
+            rows = walk_all({target: Walk(entries, answers[target]) for target in answers})
             again = []
             for question in left:
                 settled = rows.get(question.target)
                 if settled is None:
                     continue
-                if self._confirm(settled, walks[question.target][1], question.target):
+                if self._confirm(settled, answers[question.target], question.target):
                     again.append(question)
                 else:
                     found[question.target] = _Settled(rows=settled, asked=files.asked)
             left = again
         self._tell_young(files)
         return found
-
-    def _walk(self, question: _Question, files: VersionFiles) -> tuple[Walk, Answers]:
-        answers = Answers(self._sources, question.scope(), files)
-        return Walk(question.demand, question.versions, answers), answers
 
     def _tell_young(self, files: VersionFiles) -> None:
         for name, young in sorted(files.young.items()):
@@ -189,7 +184,7 @@ class UvResolver:
 
     def _settle(self, question: _Question) -> _Settled | Unresolved:
         """Resolve until the metadata of every settled version is the backend's own, or cannot be had."""
-        prefer = question.demand.options.prefer_binary
+        prefer = question.wanted.demand.options.prefer_binary
         for _ in range(_ROUNDS):
             answers = Answers(self._sources, question.scope(prefer_binary=prefer))
             found = self._compile(question, answers)
@@ -219,8 +214,8 @@ class UvResolver:
                 folder=Path(folder),
                 index=view.url,
                 target=question.target,
-                demand=question.demand,
-                lines=question.lines,
+                demand=question.wanted.demand,
+                lines=question.lines(),
                 constraints=question.constraints(),
             )
             _known_interpreters(self._setting.cache / "interpreters", compilation.cache)
@@ -235,7 +230,7 @@ class UvResolver:
         if done.timed_out or done.returncode not in {1, 2}:
             message = f"uv ended with {done.returncode} after {done.seconds:.0f} s: {done.stderr.strip()[-400:]}"
             raise FarmError(message, solution="run again; if it stays, report it with the requirements")
-        explanation = explain(done.stderr, question.demand, question.target, answers)
+        explanation = explain(done.stderr, question.wanted.demand, question.target, answers)
         return Unresolved(target=question.target, explanation=explanation)
 
     def _confirm(self, rows: Iterable[Row], answers: Answers, target: Target) -> bool:
@@ -259,31 +254,69 @@ class UvResolver:
 
     def _key(self, question: _Question) -> str:
         uv = Path(find_uv_bin()).stat()
-        demand, target = question.demand, question.target
-        key = [SCHEMA, demand.fingerprint(), target.name, target.full_version, uv.st_mtime_ns, uv.st_size,
+        target = question.target
+        key = [SCHEMA, question.wanted.fingerprint, target.name, target.full_version, target.markers["implementation_version"],
+               uv.st_mtime_ns, uv.st_size,
                self._setting.state(), self._sources.exact.state(), self._setting.prepare is not None,
                question.newest.isoformat() if question.newest else ""]  # fmt: skip
         return hashlib.sha256(json.dumps(key).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Question:
+class _Wanted:
+    """What a demand says whatever the target; `pins` are the entries that name one version with `==`."""
+
     demand: Demand
-    target: Target
     direct: Mapping[NormalizedName, IndexFile]
     versions: Mapping[NormalizedName, Version]
-    lines: tuple[str, ...]
+    fingerprint: str
+    pins: tuple[tuple[Requirement, Pin], ...]
+    origins: tuple[tuple[Requirement, str], ...]
+
+
+def _wanted(demand: Demand) -> _Wanted:
+    direct = direct_files(demand.requirements)
+    pinned = ((entry, entry.pinned) for entry in (*demand.requirements, *demand.constraints))
+    return _Wanted(
+        demand=demand,
+        direct=direct,
+        versions={name: file.version for name, file in direct.items() if file.version is not None},
+        fingerprint=demand.fingerprint(),
+        pins=tuple((entry, Pin(name=entry.name, version=version)) for entry, version in pinned if version is not None),
+        origins=tuple((entry, str(entry.origin)) for entry in demand.requirements),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    wanted: _Wanted
+    target: Target
     newest: datetime | None
 
-    def selection(self) -> Selection:
-        return Selection(pinned=self._pinned(lambda _: True), direct=self.direct, newest=self.newest)
+    @property
+    def empty(self) -> bool:
+        """True when no requirement is left for a resolver."""
+        return not any(self._lines((entry,)) for entry in self.wanted.demand.requirements)
 
-    def scope(self, *, prefer_binary: bool = False) -> Scope:
+    def lines(self) -> tuple[str, ...]:
+        return self._lines(self.wanted.demand.requirements)
+
+    def constraints(self) -> tuple[str, ...]:
+        return self._lines(self.wanted.demand.constraints)
+
+    def _lines(self, entries: tuple[Requirement, ...]) -> tuple[str, ...]:
+        return requirement_lines(entries, target=self.target, versions=self.wanted.versions)
+
+    def selection(self) -> Selection:
+        pinned = frozenset(pin for _, pin in self.wanted.pins)
+        return Selection(pinned=pinned, direct=self.wanted.direct, newest=self.newest)
+
+    def scope(self, *, prefer_binary: bool = False, selection: Selection | None = None) -> Scope:
         return Scope(
             target=self.target,
-            options=self.demand.options,
-            pinned=self._pinned(lambda requirement: applies(requirement, self.target)),
-            selection=self.selection(),
+            options=self.wanted.demand.options,
+            pinned=frozenset(pin for entry, pin in self.wanted.pins if applies(entry, self.target)),
+            selection=selection or self.selection(),
             fold=not uv_platform(self.target).exact,
             prefer_binary=prefer_binary,
             bounds=self._bounds() if prefer_binary else {},
@@ -291,18 +324,10 @@ class _Question:
 
     def _bounds(self) -> dict[NormalizedName, SpecifierSet]:
         bounds: dict[NormalizedName, SpecifierSet] = {}
-        for requirement in (*self.demand.requirements, *self.demand.constraints):
+        for requirement in (*self.wanted.demand.requirements, *self.wanted.demand.constraints):
             if applies(requirement, self.target):
                 bounds[requirement.name] = bounds.get(requirement.name, SpecifierSet()) & requirement.specifier
         return bounds
-
-    def _pinned(self, holds: Callable[[Requirement], bool]) -> frozenset[Pin]:
-        asked = (*self.demand.requirements, *self.demand.constraints)
-        pinned = ((requirement.name, requirement.pinned) for requirement in asked if holds(requirement))
-        return frozenset(Pin(name=name, version=version) for name, version in pinned if version is not None)
-
-    def constraints(self) -> tuple[str, ...]:
-        return requirement_lines(self.demand.constraints, target=self.target, versions=self.versions)
 
 
 def direct_files(requirements: Iterable[Requirement]) -> dict[NormalizedName, IndexFile]:
@@ -313,7 +338,7 @@ def direct_files(requirements: Iterable[Requirement]) -> dict[NormalizedName, In
     found: dict[NormalizedName, IndexFile] = {}
     for requirement in requirements:
         url = (requirement.url or "").partition("#")[0]
-        if requirement.editable or not url.startswith(("https://", "http://", "file://")):
+        if requirement.editable or not url.startswith(("https://", "http://", "file://", "files/")):
             continue
         filename = url.partition("?")[0].rpartition("/")[2].replace("%2B", "+")
         version = file_version(filename, requirement.name)
@@ -349,9 +374,9 @@ def _keep_interpreters(cache: Path, kept: Path) -> None:
 
 def _pins(rows: Iterable[Row], question: _Question) -> tuple[ResolvedPin, ...]:
     origins: dict[NormalizedName, list[str]] = {}
-    for requirement in question.demand.requirements:
+    for requirement, origin in question.wanted.origins:
         if applies(requirement, question.target):
-            origins.setdefault(requirement.name, []).append(str(requirement.origin))
+            origins.setdefault(requirement.name, []).append(origin)
     needs: dict[NormalizedName, set[NormalizedName]] = {}
     for row in rows:
         for asker in row.via:

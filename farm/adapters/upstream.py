@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01"
 """As pip asks for a page (PEP 691, "Content Negotiation")."""
 
+PAGES = 10
+"""The most pages on their way at the same time. With more of them the large ones would all be there only at the very end,
+and be read when nothing is left to wait for; other requests take the connections that this leaves."""
+
 _NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
@@ -49,6 +53,8 @@ class Upstream:
         self._private = private
         self._refresh = refresh
         self._lock = threading.Lock()
+        self._on_their_way = threading.BoundedSemaphore(PAGES)
+        self._parsing = threading.Lock()
         self._expected: dict[NormalizedName, tuple[Version, ...]] = {}
         self._pages: dict[NormalizedName, Future[Project | None]] = {}
         self.oldest: float | None = None
@@ -110,7 +116,8 @@ class Upstream:
         if known is not None and known.etag:
             headers["If-None-Match"] = known.etag
         url = f"{index.rstrip('/')}/{name}/"
-        reply = self._web.get(url, headers, subject=f"the page of {name}")
+        with self._on_their_way:
+            reply = self._web.get(url, headers, subject=f"the page of {name}")
         entries = self._understood(reply, known, name)
         etag = known.etag if reply.status == 304 and known else reply.headers.get("etag")
         return self._cache.save(index, name, entries, etag)
@@ -128,7 +135,9 @@ class Upstream:
             if reply.status != 200:
                 message = f"status {reply.status}"
                 raise BadPage(message)
-            return group(split_page(reply.body, reply.headers.get("content-type", ""), reply.url), name)
+            # One at a time: they would only take the interpreter from each other, and from the threads that ask for more.
+            with self._parsing:
+                return group(split_page(reply.body, reply.headers.get("content-type", ""), reply.url), name)
         except BadPage as error:
             raise UpstreamError(
                 f"{redact(without_credentials(reply.url))}: expected the index page of {name}, found {error}",

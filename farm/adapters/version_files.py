@@ -5,26 +5,32 @@ Shared by all targets of a run: a page is grouped once, a text is read once, and
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from farm.adapters.core_metadata import read_fields
+from packaging.specifiers import SpecifierSet
+
+from farm.adapters.core_metadata import Fields, read_fields
+from farm.adapters.lazy_page import LazyPage, MergedPage
 from farm.model.package import Pin, Project, Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
-    from packaging.specifiers import SpecifierSet
+    from packaging.tags import Tag
 
-    from farm.adapters.core_metadata import Fields
     from farm.adapters.exact_metadata import ExactMetadata
     from farm.model.package import IndexFile, NormalizedName
     from farm.ports import Index, Sdists
 
 Files = tuple["IndexFile", ...]
+_SDISTS = (".tar.gz", ".zip", ".tar.bz2")
+_HEADER = re.compile(r"([A-Za-z-]+):[ \t]*(.*)")
+_HEADERS_END = re.compile(r"\r?\n\r?\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +56,30 @@ class Selection:
     newest: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sorted:
+    """One version's files. `wheels` come with the part of the file name that tells the tags, and the tags; `sdist` is the one to build."""
+
+    files: Files
+    wheels: tuple[tuple[IndexFile, str, frozenset[Tag]], ...]
+    sdist: IndexFile | None
+
+    @classmethod
+    def of(cls, files: Files) -> Sorted:
+        named = ((file, file.wheel) for file in files if file.is_wheel)
+        wheels = tuple((file, file.filename.split("-", 2)[2], wheel.tags) for file, wheel in named if wheel is not None)
+        return cls(files=files, wheels=wheels, sdist=best_sdist(files))
+
+
+def best_sdist(files: Iterable[IndexFile]) -> IndexFile | None:
+    """Return the sdist to build from: one that is not yanked, `.tar.gz` before `.zip` before `.tar.bz2`."""
+    return min((file for file in files if file.is_sdist), key=_sdist_rank, default=None)
+
+
+def _sdist_rank(file: IndexFile) -> tuple[bool, int]:
+    return bool(file.yanked), next((n for n, suffix in enumerate(_SDISTS) if file.filename.endswith(suffix)), len(_SDISTS))
+
+
 class VersionFiles:
     """The files and texts of one run. Safe to use from several threads."""
 
@@ -59,7 +89,9 @@ class VersionFiles:
         self._lock = threading.Lock()
         self._pages: dict[NormalizedName, tuple[Project, ...]] = {}
         self._whole: dict[NormalizedName, dict[Version, Files]] = {}
-        self._within: dict[tuple[NormalizedName, SpecifierSet], tuple[Version, ...] | None] = {}
+        self._within: dict[tuple[NormalizedName, str], tuple[Version, ...] | None] = {}
+        self._of: dict[tuple[NormalizedName, Version], Files] = {}
+        self._sorted: dict[tuple[NormalizedName, Version], Sorted] = {}
         self._reading: dict[object, threading.Lock] = {}
         self._texts: dict[object, str | None] = {}
         self.absent: set[NormalizedName] = set()
@@ -88,33 +120,43 @@ class VersionFiles:
             self._whole[name] = {version: self._counting(name, version, found) for version, found in grouped.items()}
         return {version: files for version, files in self._whole[name].items() if files}
 
-    def within(self, name: NormalizedName, bounds: SpecifierSet) -> tuple[Version, ...] | None:
+    def within(self, name: NormalizedName, bounds: str) -> tuple[Version, ...] | None:
         """Return the versions that the bounds admit, pre-releases too, newest first; None when no index has the project."""
         key = (name, bounds)
         if key not in self._within:
+            specifiers = SpecifierSet(bounds)
+            exact = [one.version for one in specifiers if one.operator == "==" and not one.version.endswith(".*")]
             pages = self._indexed(name)
-            versions = None if pages is None else {version: None for page in pages for version in page.by_version()}
-            exact = [str(one.version) for one in bounds if one.operator == "==" and not one.version.endswith(".*")]
-            if versions and exact:
-                # Most requirements of a lock are such; a specifier is slow to ask about a thousand versions.
-                wanted = Version(exact[0])
-                versions = {version: None for version in versions if version.release[:1] == wanted.release[:1]}
-            admitted = None if versions is None else [v for v in versions if bounds.contains(v, prereleases=True)]
+            versions = None if pages is None else _candidates(pages, Version(exact[0]) if exact else None)
+            admitted = None if versions is None else [v for v in versions if specifiers.contains(v, prereleases=True)]
             self._within[key] = None if admitted is None else tuple(sorted(admitted, reverse=True))
         return self._within[key]
 
     def of(self, name: NormalizedName, version: Version) -> Files:
         """Return the files of one version that count, the farm's first."""
-        found = (file for page in self._indexed(name) or () for file in page.of(version))
-        return self._counting(name, version, found)
+        key = (name, version)
+        files = self._of.get(key)
+        if files is None:
+            found = (file for page in self._indexed(name) or () for file in page.of(version))
+            files = self._of[key] = self._counting(name, version, found)
+        return files
+
+    def sorted(self, name: NormalizedName, files: Files) -> Sorted:
+        """Return one version's files by kind, remembered: every target asks."""
+        version = files[0].version if files else None
+        if version is None:
+            return Sorted.of(files)
+        found = self._sorted.get((name, version))
+        if found is None or found.files is not files:
+            found = self._sorted[name, version] = Sorted.of(files)
+        return found
 
     def _counting(self, name: NormalizedName, version: Version, found: Iterable[IndexFile]) -> Files:
         files = tuple(file for file in found if file.is_wheel or file.is_sdist)
         return files if name in self._selection.direct else self._cooled(Pin(name=name, version=version), files)
 
     def _indexed(self, name: NormalizedName) -> tuple[Project, ...] | None:
-        with self._lock:
-            known = self._pages.get(name)
+        known = self._pages.get(name)
         if known is not None:
             return known
         given = self._selection.direct.get(name)
@@ -154,6 +196,9 @@ class VersionFiles:
         return self._once(key, lambda: self._sources.wheel_metadata(wheel))
 
     def _once(self, key: object, read: Callable[[], str | None]) -> str | None:
+        text = self._texts.get(key)
+        if text is not None:
+            return text
         with self._lock:
             reading = self._reading.setdefault(key, threading.Lock())
         with reading:
@@ -165,4 +210,39 @@ class VersionFiles:
 @lru_cache(maxsize=8192)
 def fields_of(text: str) -> Fields:
     """Return `read_fields(text)`, parsed once: the same text is asked about for each target."""
-    return read_fields(text)
+    # A description after the headers tells nothing here, and is most of the text.
+    end = _HEADERS_END.search(text)
+    head = text[: end.start()] if end else text
+    return _plain_fields(head) or read_fields(head)
+
+
+def _plain_fields(head: str) -> Fields | None:
+    """Return the fields of headers as nearly all tools write them, one a line; None for whatever is odd.
+
+    What a parser of e-mail takes for a whole METADATA file is most of the time that a version costs.
+    """
+    if not head.isascii() or "\r" in head:
+        return None
+    found: dict[str, list[str]] = {"requires-dist": [], "requires-python": [], "provides-extra": []}
+    for line in head.split("\n"):
+        match = _HEADER.fullmatch(line)
+        if match is None:
+            return None
+        values = found.get(match[1].lower())
+        if values is not None:
+            values.append(match[2])
+    if len(found["requires-python"]) > 1:
+        return None
+    python = found["requires-python"][0] if found["requires-python"] else None
+    return Fields(requires_dist=tuple(found["requires-dist"]), requires_python=python, extras=tuple(found["provides-extra"]))
+
+
+def _candidates(pages: Iterable[Project], pinned: Version | None) -> Iterable[Version]:
+    """Return the versions on some pages; with `pinned` only those that could be it, local versions of it included.
+
+    Most requirements of a lock name one, and a page's other thousand are slow to parse and to ask a specifier about.
+    """
+    if pinned is None:
+        return dict.fromkeys(version for page in pages for version in page.by_version())
+    near = (page.near(pinned) if isinstance(page, LazyPage | MergedPage) else page.by_version() for page in pages)
+    return dict.fromkeys(version for versions in near for version in versions if version.release[:1] == pinned.release[:1])

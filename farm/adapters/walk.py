@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
@@ -25,7 +25,10 @@ from farm.adapters.web import CONNECTIONS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from packaging.markers import Marker
+
     from farm.adapters.metadata_answers import Answers
+    from farm.model import demand as asked_for
     from farm.model.demand import Demand, IndexOptions
     from farm.model.package import NormalizedName, Version
     from farm.model.target import Target
@@ -37,69 +40,104 @@ class _Unsure(Exception):  # noqa: N818 - says what it is
     """Only a solver can tell."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Edge:
+class _Edge(NamedTuple):
+    """Specifiers are texts here: a walk compares thousands, and a SpecifierSet is slow to hash."""
+
     asker: NormalizedName
     name: NormalizedName
-    specifier: SpecifierSet
+    specifier: str
     extras: frozenset[str]
 
 
-class Walk:
-    """One target's walk, wave by wave: `look` at each of `wanted` (slow; in any thread), then `advance`, until nothing is wanted.
+class _Need(NamedTuple):
+    """A requirement in a METADATA text. `condition` is the marker as text."""
 
-    `versions` holds what `name @ url` requirements stand for.
+    name: NormalizedName
+    specifier: str
+    extras: frozenset[str]
+    marker: Marker | None
+    condition: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a demand says, whatever the target: its entries with their bounds, and whether each wants the package.
+
+    `explicit` are the projects of which a specifier names a pre-release.
     """
 
-    def __init__(self, demand: Demand, versions: Mapping[NormalizedName, Version], answers: Answers) -> None:
+    entries: tuple[tuple[asked_for.Requirement, str, bool], ...]
+    explicit: frozenset[NormalizedName]
+    options: IndexOptions
+
+
+def asked(demand: Demand, versions: Mapping[NormalizedName, Version]) -> Asked:
+    """Return what a demand says; `versions` holds what its `name @ url` requirements stand for."""
+    entries: list[tuple[asked_for.Requirement, str, bool]] = []
+    explicit: set[NormalizedName] = set()
+    for wanted, listed in ((True, demand.requirements), (False, demand.constraints)):
+        for entry in listed:
+            if entry.url is not None and entry.name not in versions:
+                continue
+            bound = entry.specifier if entry.url is None else SpecifierSet(f"=={versions[entry.name]}")
+            if bound.prereleases:
+                explicit.add(entry.name)
+            entries.append((entry, str(bound), wanted))
+    return Asked(entries=tuple(entries), explicit=frozenset(explicit), options=demand.options)
+
+
+class Walk:
+    """One target's walk, wave by wave: `look` at each of `wanted` (slow; in any thread), then `advance`, while it `goes_on`."""
+
+    def __init__(self, asked: Asked, answers: Answers) -> None:
         self._answers = answers
-        self._options = demand.options
-        self._bounds: dict[NormalizedName, SpecifierSet] = {}
-        self._explicit: set[NormalizedName] = set()
+        self._asked = asked
+        self._bounds: dict[NormalizedName, str] = {}
         self._chosen: dict[NormalizedName, Version] = {}
-        self._newest: dict[tuple[NormalizedName, SpecifierSet], Version] = {}
-        self._requires: dict[NormalizedName, tuple[Requirement, ...]] = {}
+        self._newest: dict[tuple[NormalizedName, str], Version] = {}
+        self._requires: dict[NormalizedName, tuple[_Need, ...]] = {}
         self._extras: dict[NormalizedName, frozenset[str]] = {}
         self._askers: dict[NormalizedName, set[NormalizedName]] = {}
+        self._loosest: set[NormalizedName] = set()
+        self._holds: dict[tuple[str, str], bool] = {}
         self._edges: list[_Edge] = []
-        for requirement in (*demand.requirements, *demand.constraints):
-            if requirement.url is not None and requirement.name not in versions:
-                continue
-            given = requirement.specifier
-            bound = given if requirement.url is None else SpecifierSet(f"=={versions[requirement.name]}")
-            if bound.prereleases:
-                self._explicit.add(requirement.name)
-            if applies(requirement, answers.target):
-                self._bounds[requirement.name] = self._bounds.get(requirement.name, SpecifierSet()) & bound
-                if requirement in demand.requirements:
-                    self._edges.append(
-                        _Edge(asker=_ROOT, name=requirement.name, specifier=SpecifierSet(), extras=requirement.extras)
-                    )
+        for entry, bound, wanted in asked.entries:
+            if applies(entry, answers.target):
+                self._bounds[entry.name] = _both(self._bounds.get(entry.name, ""), bound)
+                if wanted:
+                    self._edges.append(_Edge(_ROOT, entry.name, "", entry.extras))
+        self.wanted = self._unknown()
 
     @property
-    def wanted(self) -> tuple[NormalizedName, ...]:
-        """The projects whose versions have to be looked at next; none when the walk is over."""
-        return tuple(dict.fromkeys(edge.name for edge in self._edges))
+    def goes_on(self) -> bool:
+        return bool(self._edges)
+
+    def _unknown(self) -> dict[NormalizedName, _Edge]:
+        """Return the projects whose versions have to be looked at next, each with who asks first."""
+        first: dict[NormalizedName, _Edge] = {}
+        for edge in self._edges:
+            if edge.name not in self._chosen:
+                first.setdefault(edge.name, edge)
+        return first
 
     def look(self, name: NormalizedName) -> bool:
         """Read the page and the metadata that the next step needs; False where only a solver can tell. Names may go side by side."""
         try:
-            # Each wave that wants the name looks; only the first has anything to read.
-            if name not in self._chosen:
-                self._choose(name)
+            self._choose(name)
         except _Unsure:
             return False
         return True
 
     def _choose(self, name: NormalizedName) -> None:
-        edge = next(edge for edge in self._edges if edge.name == name)
-        version = self._pick(name, edge.specifier)
+        specifier = self.wanted[name].specifier
+        version = self._pick(name, specifier)
         text = self._answers.metadata(name, version)
-        fields = fields_of(text) if text is not None else None
-        if fields is None or not python_fits(fields.requires_python, self._answers.target.full_version):
+        if text is None or not python_fits(fields_of(text).requires_python, self._answers.target.full_version):
             raise _Unsure
-        self._requires[name] = tuple(map(_parsed, fields.requires_dist))
+        self._requires[name] = _needs(text)
         self._chosen[name] = version
+        if not specifier:
+            self._loosest.add(name)
 
     def advance(self) -> bool:
         """Take the edges that were looked at, and find those behind them; False where only a solver can tell what comes next."""
@@ -107,12 +145,13 @@ class Walk:
             self._take()
         except _Unsure:
             return False
+        self.wanted = self._unknown()
         return True
 
     def _take(self) -> None:
         edges, self._edges = self._edges, []
         for edge in edges:
-            if self._pick(edge.name, edge.specifier) != self._chosen[edge.name]:
+            if not self._agrees(edge):
                 raise _Unsure
             self._askers.setdefault(edge.name, set()).add(edge.asker)
             known = self._extras.get(edge.name)
@@ -120,17 +159,24 @@ class Walk:
                 self._extras[edge.name] = (known or frozenset()) | edge.extras
                 self._edges.extend(self._below(edge.name, ({""} if known is None else set()) | edge.extras - (known or set())))
 
+    def _agrees(self, edge: _Edge) -> bool:
+        """Tell whether what was chosen is also the answer to this edge."""
+        chosen = self._chosen[edge.name]
+        if edge.name in self._loosest:
+            # The newest of all that the user's bounds admit: where a tighter specifier admits it, it is the newest there, too.
+            return not edge.specifier or _admits(edge.specifier, chosen) or self._pick(edge.name, edge.specifier) == chosen
+        return self._pick(edge.name, edge.specifier) == chosen
+
     def _below(self, name: NormalizedName, extras: Iterable[str]) -> Iterable[_Edge]:
-        environments = [{**self._answers.target.markers, "extra": extra} for extra in extras]
-        for requirement in self._requires[name]:
-            marker = requirement.marker
-            if marker is None or any(marker.evaluate(environment) for environment in environments):
-                yield _Edge(
-                    asker=name,
-                    name=canonicalize_name(requirement.name),
-                    specifier=requirement.specifier,
-                    extras=frozenset(map(canonicalize_name, requirement.extras)),
-                )
+        for need in self._requires[name]:
+            if need.marker is None or any(self._holds_with(need.marker, need.condition, extra) for extra in extras):
+                yield _Edge(name, need.name, need.specifier, need.extras)
+
+    def _holds_with(self, marker: Marker, condition: str, extra: str) -> bool:
+        key = (condition, extra)
+        if key not in self._holds:
+            self._holds[key] = marker.evaluate({**self._answers.target.markers, "extra": extra})
+        return self._holds[key]
 
     def rows(self) -> tuple[Row, ...]:
         """Return the pins once nothing is wanted any more."""
@@ -144,14 +190,15 @@ class Walk:
             for name, version in self._chosen.items()
         )
 
-    def _pick(self, name: NormalizedName, specifier: SpecifierSet) -> Version:
+    def _pick(self, name: NormalizedName, specifier: str) -> Version:
         key = (name, specifier)
-        if key not in self._newest:
-            self._newest[key] = self._pick_anew(name, specifier & self._bounds.get(name, SpecifierSet()))
-        return self._newest[key]
+        found = self._newest.get(key)
+        if found is None:
+            found = self._newest[key] = self._pick_anew(name, _both(self._bounds.get(name, ""), specifier))
+        return found
 
-    def _pick_anew(self, name: NormalizedName, bounds: SpecifierSet) -> Version:
-        if any(specifier.operator == "===" for specifier in bounds):
+    def _pick_anew(self, name: NormalizedName, bounds: str) -> Version:
+        if "===" in bounds:
             raise _Unsure
         for version in self._answers.files.within(name, bounds) or ():
             if version.is_prerelease and not self._takes_prereleases(name):
@@ -162,8 +209,8 @@ class Walk:
 
     def _takes_prereleases(self, name: NormalizedName) -> bool:
         """Raises _Unsure where the solver's rule depends on more than the name (uv: `if-necessary-or-explicit`)."""
-        choice = takes_prereleases(name, self._options)
-        if choice is None and name in self._explicit:
+        choice = takes_prereleases(name, self._asked.options)
+        if choice is None and name in self._asked.explicit:
             raise _Unsure
         return bool(choice)
 
@@ -174,14 +221,29 @@ def walk_all(walks: Mapping[Target, Walk]) -> dict[Target, tuple[Row, ...]]:
     UpstreamError when an index did not answer.
     """
     left = dict(walks)
-    while steps := [(target, name) for target, walk in left.items() for name in walk.wanted]:
-        looked = side_by_side(lambda step: (step[0], left[step[0]].look(step[1])), steps, limit=CONNECTIONS)
-        for target in [target for target, sure in looked if not sure]:
-            left.pop(target, None)
+    while any(walk.goes_on for walk in left.values()):
+        # One name for all targets in turn: what the first one reads, the others find read.
+        steps = _wanted(left)
+        for unsure in side_by_side(lambda step: [t for t in step[1] if not left[t].look(step[0])], steps, limit=CONNECTIONS):
+            for target in unsure:
+                left.pop(target, None)
         for target, walk in list(left.items()):
             if not walk.advance():
                 del left[target]
     return {target: walk.rows() for target, walk in left.items()}
+
+
+def _wanted(walks: Mapping[Target, Walk]) -> list[tuple[NormalizedName, list[Target]]]:
+    wanted: dict[NormalizedName, list[Target]] = {}
+    for target, walk in walks.items():
+        for name in walk.wanted:
+            wanted.setdefault(name, []).append(target)
+    return list(wanted.items())
+
+
+def _both(first: str, second: str) -> str:
+    """Return the text of what two specifiers admit together; which of two equal ones comes first does not matter."""
+    return first if first == second or not second else f"{first},{second}" if first else second
 
 
 def takes_prereleases(name: NormalizedName, options: IndexOptions) -> bool | None:
@@ -193,8 +255,18 @@ def takes_prereleases(name: NormalizedName, options: IndexOptions) -> bool | Non
     return False if ":all:" in options.only_final else None
 
 
+@lru_cache(maxsize=65536)
+def _admits(specifier: str, version: Version) -> bool:
+    return "===" not in specifier and SpecifierSet(specifier).contains(version, prereleases=True)
+
+
+@lru_cache(maxsize=8192)
+def _needs(text: str) -> tuple[_Need, ...]:
+    return tuple(map(_parsed, fields_of(text).requires_dist))
+
+
 @lru_cache(maxsize=16384)
-def _parsed(text: str) -> Requirement:
+def _parsed(text: str) -> _Need:
     try:
         parsed = Requirement(text)
     except InvalidRequirement as error:
@@ -202,4 +274,10 @@ def _parsed(text: str) -> Requirement:
         raise _Unsure from error
     if parsed.url is not None:
         raise _Unsure
-    return parsed
+    return _Need(
+        name=canonicalize_name(parsed.name),
+        specifier=str(parsed.specifier),
+        extras=frozenset(map(canonicalize_name, parsed.extras)),
+        marker=parsed.marker,
+        condition=str(parsed.marker) if parsed.marker is not None else "",
+    )

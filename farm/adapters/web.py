@@ -1,15 +1,16 @@
 """HTTP as pip is configured to speak it: CA bundle, proxy, trusted hosts, credentials; with retries, back-off and bounds.
 
-httpx is imported when the first request is made: a run that finds everything cached never pays for it.
+Whole answers come over kept-alive HTTP/1.1, as pip's do. httpx is for streams, proxies, and servers that speak HTTP/2
+alone; it is imported when it is first needed: it takes longer to load than a warm run takes in all.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,11 +27,15 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from farm.adapters.http1 import Answer, Connections
     from farm.adapters.pipconfig import IndexSettings
 
     _T = TypeVar("_T")
 
-CONNECTIONS = 10
+CONNECTIONS = 20
+"""The most connections to one host, and so the most requests at the same time."""
+
+_HEADERS = {"User-Agent": "farm", "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 _LONGEST_PAUSE = 30.0
 
@@ -70,19 +75,84 @@ class Web:
         self._retry = retry or Retry()
         self._lock = threading.Lock()
         self._clients: dict[bool, httpx.Client] = {}
+        self._connections: Connections | None = None
+        self._plain: dict[str, bool] = {}
         self._credentials = dict(filter(None, map(_credentials, settings.urls)))
 
     def close(self) -> None:
         with self._lock:
             clients, self._clients = list(self._clients.values()), {}
+            connections, self._connections = self._connections, None
         for client in clients:
             client.close()
+        if connections is not None:
+            connections.close()
 
     def get(self, url: str, headers: Mapping[str, str], *, subject: str) -> Reply:
         """Return the answer to a GET: 2xx, 304 or 404. UpstreamError naming `subject` for all else, after retries."""
         return self.retrying(url, subject, lambda: self._get(url, headers))
 
     def _get(self, url: str, headers: Mapping[str, str]) -> Reply:
+        where = _origin(url)
+        plain = self._plain.get(where)
+        if plain is None and (self._settings.proxy or _proxied(url)):
+            plain = self._plain[where] = False
+        if plain is False:
+            return self._get_by_httpx(url, headers)
+        try:
+            answer = self._get_plainly(url, headers)
+        except Transient:
+            if plain or not where.startswith("https:"):
+                raise
+            # Nothing has come from there yet: it may be a server that speaks HTTP/2 alone.
+            reply = self._get_by_httpx(url, headers)
+            self._plain[where] = False
+            return reply
+        self._plain[where] = True
+        _refuse(answer.status, answer.reason, answer.url, answer.headers.get("retry-after"))
+        return Reply(status=answer.status, url=answer.url, headers=answer.headers, body=answer.body)
+
+    def _get_plainly(self, url: str, headers: Mapping[str, str]) -> Answer:
+        from http.client import HTTPException, IncompleteRead, RemoteDisconnected  # noqa: PLC0415 - a warm run never needs it
+
+        from farm.adapters.http1 import BadURL  # noqa: PLC0415 - the same
+
+        try:
+            return self._direct().get(without_credentials(url), _HEADERS | dict(headers))
+        except TimeoutError as error:
+            message = f"no answer within {self._settings.timeout:g} s"
+            raise Transient(message) from error
+        except IncompleteRead as error:
+            message = "the connection ended before the whole answer had come"
+            raise Transient(message) from error
+        except RemoteDisconnected as error:
+            message = "the server disconnected without an answer"
+            raise Transient(message) from error
+        except (OSError, HTTPException, zlib.error) as error:
+            raise Transient(str(error) or type(error).__name__) from error
+        except (BadURL, ValueError) as error:
+            raise _failure(url, str(error)) from error
+
+    def _direct(self) -> Connections:
+        from farm.adapters.http1 import Connections, Setting  # noqa: PLC0415 - a warm run never needs it
+
+        with self._lock:
+            if self._connections is None:
+                setting = Setting(timeout=self._settings.timeout, limit=CONNECTIONS, context=self._tls, login=self._login)
+                self._connections = Connections(setting)
+            return self._connections
+
+    def _tls(self, url: str) -> ssl.SSLContext:
+        try:
+            verified = not _trusted(url, self._settings.trusted_hosts)
+            return _context(self._settings.cert if verified else None, verified=verified, protocol="http/1.1")
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def _login(self, url: str) -> tuple[str, str] | None:
+        return self._credentials.get(_origin(url)) or _netrc_login(urlsplit(url).hostname or "")
+
+    def _get_by_httpx(self, url: str, headers: Mapping[str, str]) -> Reply:
         with self.opened(url, headers) as response:
             body = response.read()
             return Reply(
@@ -99,7 +169,7 @@ class Web:
         auth = httpx.BasicAuth(*secret) if secret else httpx.USE_CLIENT_DEFAULT
         try:
             with client.stream("GET", without_credentials(url), headers=dict(headers), auth=auth) as response:
-                _refuse(response)
+                _refuse(response.status_code, response.reason_phrase, str(response.url), response.headers.get("Retry-After"))
                 yield response
         except httpx.TimeoutException as error:
             message = f"no answer within {self._settings.timeout:g} s"
@@ -148,27 +218,28 @@ class Web:
                 limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
                 follow_redirects=True,
                 auth=_netrc(),
-                headers={"User-Agent": "farm", "Accept-Encoding": "gzip, deflate"},
+                headers=_HEADERS,
             )
         except (OSError, ValueError, httpx.InvalidURL) as error:
-            message = f"cannot use pip's cert ({self._settings.cert}) or proxy setting: {redact(str(error))}"
-            raise UsageError(message, solution="correct them; `pip config list` shows them") from error
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> UsageError:
+        message = f"cannot use pip's cert ({self._settings.cert}) or proxy setting: {redact(str(error))}"
+        return UsageError(message, solution="correct them; `pip config list` shows them")
 
 
-def _refuse(response: httpx.Response) -> None:
-    status = response.status_code
+def _refuse(status: int, phrase: str, url: str, retry_after: str | None) -> None:
     if status < 400 or status == 404:
         return
     if status in _TRANSIENT:
-        message = f"the server answered {status} {response.reason_phrase}"
-        raise Transient(message, _retry_after(response.headers.get("Retry-After")))
-    url = str(response.url)
+        message = f"the server answered {status} {phrase}"
+        raise Transient(message, _retry_after(retry_after))
     if status in {401, 407}:
         raise UpstreamError(
-            f"{redact(url)}: the server answered {status} {response.reason_phrase}: credentials are missing or wrong",
+            f"{redact(url)}: the server answered {status} {phrase}: credentials are missing or wrong",
             solution="put them into pip's index-url (https://user:password@host/...) or into .netrc",
         )
-    raise _failure(url, f"the server answered {status} {response.reason_phrase}")
+    raise _failure(url, f"the server answered {status} {phrase}")
 
 
 def _failure(url: str, reason: str) -> UpstreamError:
@@ -185,6 +256,8 @@ def _retry_after(value: str | None) -> float | None:
         return None
     if value.isdigit():
         return float(value)
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - seldom needed
+
     try:
         date = parsedate_to_datetime(value)
     except ValueError:
@@ -210,6 +283,25 @@ def _trusted(url: str, hosts: tuple[str, ...]) -> bool:
     return host in hosts or f"{host}:{parts.port}" in hosts
 
 
+def _proxied(url: str) -> bool:
+    """Tell whether the user's environment has a proxy for a URL, as httpx and pip read it."""
+    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - a warm run never needs it
+
+    parts, proxies = urlsplit(url), getproxies()
+    return bool(proxies.get(parts.scheme) or proxies.get("all")) and not proxy_bypass(parts.hostname or "")
+
+
+@cache
+def _netrc_login(host: str) -> tuple[str, str] | None:
+    from netrc import netrc  # noqa: PLC0415 - a warm run never needs it
+
+    try:
+        found = netrc().authenticators(host)
+    except Exception:  # noqa: BLE001 - no .netrc, or one that netrc cannot read: pip ignores both
+        return None
+    return (found[0], found[2] or "") if found else None
+
+
 def _netrc() -> httpx.Auth | None:
     import httpx  # noqa: PLC0415 - a warm run never needs it
 
@@ -220,15 +312,20 @@ def _netrc() -> httpx.Auth | None:
 
 
 @cache
-def _context(cert: str | None) -> ssl.SSLContext:
+def _context(cert: str | None, *, verified: bool = True, protocol: str = "") -> ssl.SSLContext:
+    """Return a TLS context. `protocol` is the one to agree on (ALPN); httpx sets its own, so it has contexts of its own."""
     import ssl  # noqa: PLC0415 - a warm run never needs it
 
-    if cert is not None:
-        folder = Path(cert).is_dir()
-        return ssl.create_default_context(cafile=None if folder else cert, capath=cert if folder else None)
-    context = ssl.create_default_context()
-    # The system's store knows a company's own CA; certifi serves systems that have no store at all.
-    import certifi  # noqa: PLC0415 - a warm run never needs it
+    folder = cert is not None and Path(cert).is_dir()
+    context = ssl.create_default_context(cafile=None if folder else cert, capath=cert if folder else None)
+    if protocol:
+        context.set_alpn_protocols([protocol])
+    if not verified:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif cert is None:
+        # The system's store knows a company's own CA; certifi serves systems that have no store at all.
+        import certifi  # noqa: PLC0415 - a warm run never needs it
 
-    context.load_verify_locations(certifi.where())
+        context.load_verify_locations(certifi.where())
     return context

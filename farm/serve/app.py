@@ -43,11 +43,11 @@ _YEAR = 31536000
 class Options:
     """What an index may have beside its views.
 
-    `direct` has the lists of what is on no index. `strict` gives the view of a target, UsageError for an unknown one; `packages` has upstream's files; `uploads` are routes of their
-    own; `access` says who may read (None: everyone). `cache_control` is for pages. `prefix` is the path below which a proxy
-    shows the index, "" or "/farm". `pulse` gives bytes that change whenever something is published, None when nobody knows; it
-    is asked in the event loop, for each answer that was given before. `removed` tells why a file that was published is there no
-    more, None when it never was: 410 and 404.
+    `direct` has the lists of what is on no index. `strict` gives the view of a target, UsageError for an unknown one;
+    `packages` has upstream's files; `uploads` are routes of their own; `access` says who may read (None: everyone).
+    `cache_control` is for pages. `prefix` is the path below which a proxy shows the index, "" or "/farm". `pulse` gives bytes
+    that change whenever something is published, None when nobody knows; it is asked in the event loop, for each answer that
+    was given before. `removed` tells why a file that was published is there no more, None when it never was: 410 and 404.
     """
 
     direct: DirectPages | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -241,10 +242,14 @@ def choose_sdist(files: Iterable[IndexFile], target: Target) -> IndexFile | None
 
 def python_fits(file: IndexFile, target: Target) -> bool:
     """Whether a file's Requires-Python admits the target. One that cannot be parsed is ignored, as pip does."""
-    if not file.requires_python:
-        return True
+    return not file.requires_python or _admits(file.requires_python, target.full_version)
+
+
+@lru_cache(maxsize=4096)
+def _admits(requires_python: str, full_version: str) -> bool:
+    """Remembered: an index repeats few of them, and every file is asked for every target."""
     try:
-        return SpecifierSet(file.requires_python).contains(target.full_version, prereleases=True)
+        return SpecifierSet(requires_python).contains(full_version, prereleases=True)
     except InvalidSpecifier:
         return True
 

@@ -47,7 +47,7 @@ def environment(
     if isinstance(resolution, Unresolved):
         message = f"its build requirements have no solution: {resolution.explanation}"
         raise NoEnvironment(message)
-    return detect(resolution, ports.upstream, ports.farm, policy)
+    return detect(resolution, ports.upstream, ports.farm, policy.pinned_by(demand))
 
 
 def _parsed(texts: Iterable[str], where: Origin) -> Iterable[Requirement]:

@@ -14,10 +14,24 @@ if TYPE_CHECKING:
 
     from farm.model.demand import Demand
     from farm.model.gap import Resolution
-    from farm.model.package import Digest, NormalizedName, Pin
+    from farm.model.package import Digest, NormalizedName, Pin, Project
     from farm.model.target import Target
+    from farm.ports import Index
     from farm.survey.direct import CellMaker
     from farm.survey.environment import EnvironmentPorts
+
+
+class _Remembered:
+    """The farm's own index, each project asked for once: a page is a file, and every target asks for all of them."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._found: dict[NormalizedName, Project | None] = {}
+
+    def project(self, name: NormalizedName) -> Project | None:
+        if name not in self._found:
+            self._found[name] = self._index.project(name)
+        return self._found[name]
 
 
 def survey(demand: Demand, targets: Iterable[Target], policy: DetectPolicy, ports: EnvironmentPorts) -> Matrix:
@@ -25,7 +39,7 @@ def survey(demand: Demand, targets: Iterable[Target], policy: DetectPolicy, port
 
     The pins of a lock are taken as they are. A pin that several inputs have is one cell, asked for by all of them.
     """
-    wanted = tuple(targets)
+    wanted, ours = tuple(targets), _Remembered(ports.farm)
     found: dict[Target, list[Cell]] = {target: [] for target in wanted}
     unresolved = [refused for target in wanted if (refused := _limited(demand, target)) is not None]
     refused_ones = {refusal.target for refusal in unresolved}
@@ -33,7 +47,7 @@ def survey(demand: Demand, targets: Iterable[Target], policy: DetectPolicy, port
         if isinstance(resolution, Unresolved):
             unresolved.append(resolution)
         else:
-            found[resolution.target] += _cells(resolution, demand, policy, ports)
+            found[resolution.target] += _cells(resolution, demand, policy, (ports.upstream, ours))
     if demand.locks:
         unresolved += _add_locked(demand, found, policy, ports)
     cells = tuple(cell for target in wanted for cell in _merged(found[target]))
@@ -91,12 +105,12 @@ def _merged(cells: list[Cell]) -> Iterable[Cell]:
     return joined.values()
 
 
-def _cells(resolution: Resolution, demand: Demand, policy: DetectPolicy, ports: EnvironmentPorts) -> Iterator[Cell]:
+def _cells(resolution: Resolution, demand: Demand, policy: DetectPolicy, indexes: tuple[Index, Index]) -> Iterator[Cell]:
     """Yield a pin's cell in the resolution's order. What comes from a URL is never looked up on an index: same name, other bytes."""
     target = resolution.target
     elsewhere = _elsewhere(demand, target)
     asked = replace(resolution, pins=tuple(p for p in resolution.pins if p.pin.name not in elsewhere))
-    found = {cell.pin: cell for cell in detect(asked, ports.upstream, ports.farm, policy)}
+    found = {cell.pin: cell for cell in detect(asked, *indexes, policy)}
     for resolved in resolution.pins:
         make = elsewhere.get(resolved.pin.name)
         yield found[resolved.pin] if make is None else make(resolved, target, policy)

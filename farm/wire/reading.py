@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import codecs
 import re
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from farm.adapters.downloads import Downloads
-from farm.adapters.exact_metadata import ExactMetadata
 from farm.adapters.page_cache import PageCache
 from farm.adapters.pipconfig import with_indexes
-from farm.adapters.resolver import Setting, UvResolver
 from farm.adapters.sdists import Sdists
 from farm.adapters.upstream import Upstream
-from farm.adapters.version_files import Sources
 from farm.adapters.web import Web
-from farm.adapters.wheel_metadata import WheelMetadata
 from farm.errors import EngineError, FarmError, UpstreamError
 from farm.model.build import BuildFailed
 from farm.model.gap import Present
@@ -32,6 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from farm.adapters.pipconfig import IndexSettings
+    from farm.adapters.resolver import UvResolver
     from farm.model.demand import IndexOptions
     from farm.model.job import Recipe
     from farm.model.package import IndexFile, Pin
@@ -83,6 +81,17 @@ class Reading:
         self.farm = farm.store
         self.downloads = Downloads(self._web, cache, self._own)
         self.sdists = Sdists(self.downloads, cache)
+        self._index = index
+
+    @cached_property
+    def resolver(self) -> UvResolver:
+        """Loaded while the first pages are on their way."""
+        from farm.adapters.exact_metadata import ExactMetadata  # noqa: PLC0415 - after the first requests
+        from farm.adapters.resolver import Setting, UvResolver  # noqa: PLC0415 - the same
+        from farm.adapters.version_files import Sources  # noqa: PLC0415 - the same
+        from farm.adapters.wheel_metadata import WheelMetadata  # noqa: PLC0415 - the same
+
+        farm, cache, settings, index = self._farm, self._farm.cache, self._farm.settings, self._index
         sources = Sources(
             upstream=self.upstream,
             farm=farm.store,
@@ -90,7 +99,7 @@ class Reading:
             wheel_metadata=WheelMetadata(self._web, cache, self._own).read,
             exact=ExactMetadata(farm.root / "metadata"),
         )
-        self.resolver = UvResolver(
+        return UvResolver(
             sources,
             Setting(
                 cache=cache / "resolver",

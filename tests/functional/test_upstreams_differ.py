@@ -24,7 +24,6 @@ from tests.functional.conftest import add_wheel
 from tests.projects.make import Made
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.fakes.index_server import Failure
@@ -40,11 +39,9 @@ def stock(index: IndexServer) -> None:
 
 
 @pytest.fixture
-def world(index: IndexServer, tmp_path: Path) -> Iterator[Resolving]:
+def world(world: Resolving, index: IndexServer) -> Resolving:
     stock(index)
-    made = Resolving(folder=tmp_path, index=index)
-    yield made
-    made.close()
+    return world
 
 
 def pins(found: tuple[Resolution | Unresolved, ...]) -> list[list[str]]:

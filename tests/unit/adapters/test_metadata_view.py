@@ -25,23 +25,9 @@ from tests.fakes.resolving import Resolving
 from tests.projects.make import Made
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 LINUX = parse_target("cp311-manylinux_2_36_x86_64")
-
-
-@pytest.fixture
-def index() -> Iterator[IndexServer]:
-    with IndexServer() as server:
-        yield server
-
-
-@pytest.fixture
-def world(index: IndexServer, tmp_path: Path) -> Iterator[Resolving]:
-    made = Resolving(folder=tmp_path, index=index)
-    yield made
-    made.close()
 
 
 def get(url: str) -> tuple[int, str]:

@@ -15,7 +15,7 @@ from farm.adapters.store import Store
 from farm.errors import StoreError
 from farm.model.direct import Direct
 from farm.model.package import Digest
-from farm.serve.app import create_app
+from farm.serve.app import Options, create_app
 from farm.serve.simple import render_project
 from tests.fakes.store import FakeClock, Wheelmaker
 
@@ -40,7 +40,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 async def client(store: Store) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create_app({"": store}, store, store.direct))
+    transport = httpx.ASGITransport(create_app({"": store}, store, Options(direct=store.direct)))
     async with httpx.AsyncClient(transport=transport, base_url="http://farm.invalid") as made:
         yield made
 
