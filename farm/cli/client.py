@@ -15,7 +15,7 @@ from farm.errors import UsageError
 if TYPE_CHECKING:
     from farm.cli.client_lines import Advice, View
     from farm.cli.main import Context
-    from farm.config import Settings
+    from farm.model.settings import Settings
 
 _TITLES = {"pip": "pip", "uv": "uv", "poetry": "Poetry", "pdm": "PDM", "docker": "Dockerfile"}
 

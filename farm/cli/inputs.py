@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from farm.cli.main import Context
-    from farm.config import Settings
     from farm.model.lock import Choice
+    from farm.model.settings import Settings
 
 _FILES = (
     click.option("-r", "--requirement", "requirements", multiple=True, metavar="FILE",

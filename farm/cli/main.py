@@ -17,7 +17,7 @@ from farm.errors import FarmError, Interrupted, StoreError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from farm.config import Settings
+    from farm.model.settings import Settings
 
 EXIT_CODES = """\b
 Exit codes:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from farm.adapters.images import DockerImages
     from farm.adapters.pipconfig import IndexSettings
-    from farm.config import Settings
     from farm.engine.local import Finished, LocalEngine
     from farm.model.attempt import Attempt
     from farm.model.demand import Demand, IndexOptions
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from farm.model.lock import Choice
     from farm.model.messages import Command, Event
     from farm.model.package import Pin
+    from farm.model.settings import Settings
     from farm.model.target import Target
     from farm.ports import Catalogue, Progress
     from farm.survey.detect import DetectPolicy

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from farm.adapters.client_pip import Choice, PipFacts
     from farm.adapters.client_uv import UvFacts
-    from farm.config import Settings
     from farm.model.package import NormalizedName, Project
+    from farm.model.settings import Settings
     from farm.model.target import Target
     from farm.wire.seed import Wheels
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from farm.config import Settings
+    from farm.model.settings import Settings
 
 State = Literal["ok", "warning", "fault"]
 _LEAST_DISK = 10 << 30

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from farm.adapters.client_pip import Choice, PipFacts
     from farm.adapters.store import Store
-    from farm.config import Settings
     from farm.model.package import IndexFile, NormalizedName, Project
+    from farm.model.settings import Settings
 
 _PYLOCK = "farm seed reads what pip reads as requirements; a pylock.toml names its files with their URLs"
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
     from uvicorn import Config
 
-    from farm.config import Settings
+    from farm.model.settings import Settings
 
 _log = logging.getLogger("farm.serve")
 _STOP_SECONDS = 5

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from farm.adapters.tokens import Tokens
-    from farm.config import Settings
+    from farm.model.settings import Settings
 
 
 @contextmanager

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from farm.adapters.mirror import Mirror
     from farm.adapters.store import Store
-    from farm.config import Settings
     from farm.model.mirrored import UpstreamPage
     from farm.model.package import NormalizedName
+    from farm.model.settings import Settings
     from farm.model.upload import Offer
     from farm.serve.access import Access
 

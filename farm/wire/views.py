@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from farm.adapters.pipconfig import IndexSettings
     from farm.adapters.store import Store
-    from farm.config import Settings
     from farm.model.package import NormalizedName
+    from farm.model.settings import Settings
 
 _log = logging.getLogger("farm.serve")
 _PAGES_AT_ONCE = 10

@@ -15,10 +15,10 @@ from packaging.utils import canonicalize_name
 
 from farm.adapters.pipconfig import IndexSettings
 from farm.adapters.store import Store
-from farm.config import Settings
 from farm.errors import FarmError, UpstreamError
 from farm.model.build import IntegrityError
 from farm.model.page import HTML, JSON
+from farm.model.settings import Settings
 from farm.serve.simple import render_project
 from farm.wire.views import make_views
 from tests.fakes.store import FakeClock

@@ -18,10 +18,10 @@ from farm.adapters.pipconfig import IndexSettings
 from farm.adapters.store import Store
 from farm.adapters.upstream import Upstream
 from farm.adapters.web import Web
-from farm.config import Settings
 from farm.errors import UpstreamError, UsageError
 from farm.model.package import Digest
 from farm.model.page import HTML, JSON
+from farm.model.settings import Settings
 from farm.model.target import parse_target
 from farm.serve.simple import render_project
 from farm.wire.views import make_views, upstream_settings

@@ -11,9 +11,9 @@ from dataclasses import replace
 import pytest
 
 from farm.adapters.interpreter import ImageInterpreters
-from farm.config import Settings
 from farm.errors import ImageError
 from farm.model.job import Plan
+from farm.model.settings import Settings
 from farm.model.target import parse_target
 from farm.wire import Farm
 from farm.wire.exact import exact_targets

@@ -1,0 +1,97 @@
+"""What config.toml can say, parsed: one value for the whole run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from farm.model.job import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from packaging.specifiers import SpecifierSet
+    from packaging.utils import NormalizedName
+
+    from farm.model.package import Pin, Version
+    from farm.model.target import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeRule:
+    """A recipe and the versions it is for."""
+
+    versions: SpecifierSet
+    recipe: Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that config.toml can say, parsed. Paths are absolute; durations in seconds, sizes in bytes."""
+
+    source: str = "built-in defaults"
+    targets: tuple[Target, ...] = ()
+    client_pip: Version | None = None
+    store: Path = field(default_factory=Path)
+    index_url: str = ""
+    extra_index_urls: tuple[str, ...] = ()
+    private: tuple[str, ...] = ()
+    index_ttl: float = 600.0
+    index_timeout: float = 60.0
+    image_family: Literal["auto", "official", "debian"] = "auto"
+    debian_mirror: str = ""
+    image_bases: tuple[tuple[str, str], ...] = ()
+    image_folder: str = ""
+    jobs: int = 0
+    time_limit: float = 3600.0
+    memory: int = 4 << 30
+    processes: int = 2048
+    proof_time_limit: float = 300.0
+    from_source: frozenset[NormalizedName] = frozenset()
+    cool_down: float = 0.0
+    host: str = "127.0.0.1"
+    port: int = 8417
+    mirror: Literal["link", "redirect", "cache"] = "link"
+    upstream_max_age: float = 300.0
+    patience: float = 2.0
+    list_upstream: bool = False
+    upload_time: Literal["source", "build"] = "source"
+    same_tags: Literal["hide", "list"] = "hide"
+    strict_gaps: Literal["hide", "list"] = "hide"
+    read_access: Literal["open", "token"] = "open"
+    upload_limit: int = 1 << 30
+    public_url: str = ""
+    page_cache_control: str = "no-cache"
+    path_prefix: str = ""
+    trusted_proxies: tuple[str, ...] = ()
+    tls_certificate: str = ""
+    tls_key: str = ""
+    gc_roots: tuple[str, ...] = ()
+    gc_keep: float = 30 * 86400.0
+    gc_grace: float = 7 * 86400.0
+    gc_logs: float = 90 * 86400.0
+    gc_cache: int = 20 << 30
+    recipes: Mapping[NormalizedName, tuple[RecipeRule, ...]] = field(default_factory=dict)
+
+    def is_private(self, name: NormalizedName) -> bool:
+        """Tell whether a project is the user's own: its name is never asked for upstream."""
+        return any(fnmatchcase(name, pattern) for pattern in self.private)
+
+    @property
+    def served(self) -> str:
+        """The URL of `farm serve` for its clients, without a slash at its end; empty where it listens on every address."""
+        if self.public_url:
+            return self.public_url.rstrip("/")
+        if self.host in {"0.0.0.0", "::", ""}:  # noqa: S104 - compared with, not listened on
+            return ""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http{'s' if self.tls_certificate else ''}://{host}:{self.port}{self.path_prefix}"
+
+    def recipe(self, pin: Pin) -> Recipe:
+        """Return the first recipe whose versions hold the pin; an empty one when there is none."""
+        for rule in self.recipes.get(pin.name, ()):
+            if rule.versions.contains(pin.version, prereleases=True):
+                return rule.recipe
+        return Recipe()
