@@ -242,7 +242,7 @@ def _undamaged(path: Path) -> Iterator[None]:
     except (ValueError, TypeError, KeyError) as error:
         raise StoreError(
             f"{path}: expected a page that the farm made, found something else: {error}",
-            solution="have the farm make its pages anew from the catalogue, or restore the file from a backup",
+            solution="farm fsck --fix makes it anew from the catalogue",
         ) from error
 
 

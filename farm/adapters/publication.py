@@ -16,7 +16,7 @@ from farm.model.package import Project
 from farm.model.page import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from farm.adapters.catalogue import Added, Catalogue
     from farm.adapters.locks import Locks
@@ -100,6 +100,16 @@ class Publication:
                 buried = self._catalogue().bury(some)
                 if buried.dirty:
                     self._show(buried)
+
+    def refresh(self, names: Iterable[NormalizedName]) -> None:
+        """Make pages anew from the catalogue, and put their names on the list if they have files."""
+        for name in names:
+            # Waited for: whoever has the page may have read the catalogue before it was put right.
+            with self._locks.page(name, wait=True):
+                self._catalogue().mark_dirty((name,))
+                found = self._catalogue().dirty_pages((name,))
+                if found is not None:
+                    self._show(found)
 
     def _next(self) -> list[_Waiting]:
         """Take from the queue, oldest first, as many as fit; a large offer goes alone."""

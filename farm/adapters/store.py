@@ -159,8 +159,7 @@ class Store:
 
     def refresh(self, names: Sequence[NormalizedName]) -> None:
         """Make some pages anew from the catalogue, and see to it that the list of projects has them if it should."""
-        self.catalogue.mark_dirty(names)
-        self._publication.finish_dirty(names)
+        self._publication.refresh(names)
 
     def removed(self, digest: Digest) -> str | None:
         """Return why a file was taken off the index, and what brings it back; None when it never was there."""

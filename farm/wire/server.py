@@ -87,6 +87,7 @@ def _application(settings: Settings, env: Mapping[str, str]) -> Iterator[Starlet
                 packages=views.packages,
                 uploads=uploads,
                 access=access,
+                removed=store.removed,
                 cache_control=settings.page_cache_control,
                 prefix=settings.path_prefix,
                 pulse=pulse,

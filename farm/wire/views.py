@@ -115,10 +115,23 @@ class StoreFiles:
             records = self._store.catalogue.wheels(name)
         except StoreError as error:
             return self._as_published(name, error)
+        shown = self._shown(name)
         return tuple(
             OwnFile(file=listed(record), built_at=record.built_at, sdist=record.sdist, sdist_sha256=record.sdist_sha256)
             for record in records
+            if shown is None or record.filename in shown
         )
+
+    def _shown(self, name: NormalizedName) -> frozenset[str] | None:
+        """Return the files of the published page, None where nobody knows.
+
+        A row is durable before its page is. Were it shown, answers that are kept by the page's stamp would take it back for a moment.
+        """
+        try:
+            project = self._store.project(name)
+        except StoreError:
+            return None
+        return frozenset() if project is None else frozenset(file.filename for file in project.files)
 
     def _as_published(self, name: NormalizedName, error: StoreError) -> tuple[OwnFile, ...]:
         """Return what the page says alone: serving goes on without a catalogue, and whose source is which is told by versions."""
