@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from farm.adapters.static_tree import Exported, Files
-    from farm.config import Settings
     from farm.model.package import NormalizedName
     from farm.model.page import Coding, Kind, Page
+    from farm.model.settings import Settings
 
 View = Literal["wheels", "merged"]
 

@@ -20,9 +20,9 @@ from farm.wire.site import processors
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from farm.config import Settings
     from farm.model.keeping import Audit, Step
     from farm.model.package import Digest, NormalizedName, Version
+    from farm.model.settings import Settings
     from farm.wire.assembly import Farm
 
 _MOST_WORKERS = 4
