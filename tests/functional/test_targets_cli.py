@@ -69,13 +69,19 @@ PYPY = shutil.which("pypy3")
 
 @pytest.mark.skipif(PYPY is None, reason="no pypy3 on PATH (Debian's package of that name)")
 def test_a_real_pypy_is_told_exactly(shell: Shell, tmp_path: Path) -> None:
-    """It has no pip, so packaging itself is asked, which names one tag otherwise than pip does."""
+    """Its pip is asked where it has one, else packaging itself, which names one tag otherwise than pip does."""
     assert PYPY is not None
     shutil.copytree(Path(packaging.__file__).parent, tmp_path / "library" / "packaging")
     ask = (
-        f"import sys, json; sys.path.insert(0, {str(tmp_path / 'library')!r})\n"
-        "from packaging.tags import sys_tags\nfrom packaging.markers import default_environment\n"
-        "print(json.dumps([[str(tag) for tag in sys_tags()], default_environment()]))"
+        "import sys, json\n"
+        "try:\n"
+        "    from pip._internal.utils.compatibility_tags import get_supported as tags\n"
+        "    from pip._vendor.packaging.markers import default_environment\n"
+        "except ImportError:\n"
+        f"    sys.path.insert(0, {str(tmp_path / 'library')!r})\n"
+        "    from packaging.tags import sys_tags as tags\n"
+        "    from packaging.markers import default_environment\n"
+        "print(json.dumps([[str(tag) for tag in tags()], default_environment()]))"
     )
     tags, environment = json.loads(subprocess.run([PYPY, "-I", "-c", ask], capture_output=True, text=True, check=True).stdout)
     found = shell.run("targets", "detect", "--json", "--python", PYPY).json["targets"][0]
