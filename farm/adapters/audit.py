@@ -87,6 +87,7 @@ def _look(root: Path, store: Store, asked: tuple[AuditRequest, AuditPorts]) -> A
     damages += blobs.strays()
     pages = PageAudit(root, store, inventory, ports.render)
     damages += pages.look(fix=request.fix)
+    damages += _direct(store, fix=request.fix)
     damages += _left(root, store, ports, mender)
     return Audit(
         damages=tuple(damages),
@@ -98,6 +99,23 @@ def _look(root: Path, store: Store, asked: tuple[AuditRequest, AuditPorts]) -> A
         unlisted=blobs.unlisted,
         unlisted_bytes=blobs.unlisted_bytes,
     )
+
+
+def _direct(store: Store, *, fix: bool) -> Iterator[Damage]:
+    """Yield the wheels on the lists of links whose bytes or METADATA are gone, or were just set apart."""
+    for record, file in store.direct.all():
+        if file.sha256 is None or (store.blob(file.sha256) and store.metadata(file.sha256)):
+            continue
+        if fix:
+            with store.locks.removing():
+                store.direct.remove(record)
+        yield Damage(
+            kind="direct-missing",
+            subject=f"direct/{record.parent.name}/{file.filename}",
+            found="its bytes or its METADATA are gone",
+            remedy="" if fix else "farm fsck --fix takes it off the list; farm build with its requirement makes it again",
+            mended=fix,
+        )
 
 
 def _nonsense(filename: str, fault: str) -> Damage:

@@ -133,7 +133,7 @@ class Collector:
         # The files first: what is published after that is listed below, and what was before has its row.
         folders = [digit + second for second in DIGITS]
         there = [(prefix + name, found) for prefix in folders for name, found in _files(self._root / "blobs" / prefix)]
-        listed = {record.sha256 for record in self._inventory.between(digit)}
+        listed = {record.sha256 for record in self._inventory.between(digit)} | self._direct()
         removed = self._tombstones.between(digit, following(digit))
         sizes: dict[Digest, int] = {}
         for name, found in there:
@@ -151,17 +151,22 @@ class Collector:
     def _remove_blobs(self, steps: Sequence[Step]) -> list[Step]:
         done = []
         with self._store.locks.removing():
+            direct = self._direct()
             for step in steps:
                 path = self._blob(Digest(step.subject))
                 with storing(path), suppress(FileNotFoundError):
                     fresh = path.exists() and path.stat().st_mtime >= self._before(self._bounds.grace)
-                    if fresh or self._inventory.lists(Digest(step.subject)):
+                    if fresh or self._inventory.lists(Digest(step.subject)) or step.subject in direct:
                         continue
                     # The bytes first: METADATA without them is no file of the index to anyone.
                     path.unlink(missing_ok=True)
                     path.with_name(path.name + _SIDECAR).unlink(missing_ok=True)
                 done.append(step)
         return done
+
+    def _direct(self) -> set[Digest]:
+        """Return the wheels of what is on no index: requirement files name them by URL, so none is ever collected."""
+        return {file.sha256 for _, file in self._store.direct.all() if file.sha256 is not None}
 
     def _blob(self, digest: Digest) -> Path:
         return self._root / "blobs" / digest[:2] / digest[2:]

@@ -11,13 +11,13 @@ import re
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from farm.adapters.durable import replace_file, storing
+from farm.adapters.durable import fsync_dir, replace_file, storing
 from farm.errors import StoreError
 from farm.model.package import Digest, IndexFile, Version
 from farm.model.page import file_url, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from farm.model.attempt import WheelRecord
@@ -62,6 +62,18 @@ class DirectWheels:
             found = [path.name for path in self._root.iterdir() if path.is_dir()] if self._root.is_dir() else []
         return tuple(sorted(name for name in found if _NAME.fullmatch(name)))
 
+    def all(self) -> Iterator[tuple[Path, IndexFile]]:
+        """Yield each wheel with the record that lists it."""
+        for name in self.names():
+            for path, row in self._records(name):
+                yield path, _file(row)
+
+    def remove(self, record: Path) -> None:
+        """Take a wheel off the list; the next build of its source makes it again."""
+        with storing(record):
+            record.unlink(missing_ok=True)
+            fsync_dir(record.parent)
+
     def page(self, name: str) -> bytes | None:
         """Return a project's list of links as HTML, None when there is none.
 
@@ -79,16 +91,18 @@ class DirectWheels:
         return _document("Wheels that are on no index", (f'<a href="{name}/">{name}</a>' for name in self.names()))
 
     def _rows(self, name: str) -> list[dict[str, Any]]:
+        rows = [row for _, row in self._records(name)]
+        return sorted(rows, key=lambda row: str(row["built_at"]), reverse=True)
+
+    def _records(self, name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
         folder = self._root / name
-        rows = []
         with storing(folder):
             for path in folder.glob("*.json"):
                 try:
-                    rows.append(json.loads(path.read_bytes()))
+                    yield path, json.loads(path.read_bytes())
                 except ValueError as error:
                     reason = f"{path}: expected the farm's own record of a wheel, found something else: {error}"
                     raise StoreError(reason, solution="remove the file: the wheel is then built again") from error
-        return sorted(rows, key=lambda row: str(row["built_at"]), reverse=True)
 
 
 def _file(row: dict[str, Any]) -> IndexFile:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Kind = Literal[
     "catalogue-damaged", "row-nonsense", "blob-missing", "blob-damaged", "blob-foreign", "metadata-missing", "metadata-differs",
     "page-dirty", "page-missing", "page-damaged", "page-stale", "page-orphan", "name-missing", "name-extra", "staging-leftover",
-    "permissions",
+    "permissions", "direct-missing",
 ]  # fmt: skip
 Removal = Literal["wheel", "blob", "staging", "log", "cache", "lock"]
 

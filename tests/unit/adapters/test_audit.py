@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 from farm.adapters.audit import AuditPorts, AuditRequest, audit
 from farm.adapters.store import Store
 from farm.model.build import NameTaken
+from farm.model.direct import Direct
 from farm.model.page import JSON
 from farm.serve.simple import render_project
 from tests.fakes.store import FakeClock, Wheelmaker
@@ -298,3 +299,13 @@ def test_looking_leaves_access_times_as_they_are(kept: Kept) -> None:
     os.utime(kept.blob(), (1, 1))
     kept.fsck()
     assert kept.blob().stat().st_atime == 1
+
+
+def test_a_wheel_of_no_index_whose_bytes_are_gone_leaves_its_list(kept: Kept) -> None:
+    record, verified = kept.maker.make("fork", "1.0")
+    kept.store.publish_direct(replace(record, sdist_sha256=record.sha256), verified, Direct(url="git+https://host/fork"))
+    assert kept.kinds() == []
+    (kept.root / "blobs" / record.sha256[:2] / record.sha256[2:]).unlink()
+    lost = [("direct-missing", f"direct/fork/{record.filename}")]
+    assert (kept.kinds(), kept.kinds(fix=True), kept.kinds()) == (lost, lost, [])
+    assert kept.store.direct.of(record.name, record.sha256) == ()

@@ -14,6 +14,7 @@ from farm.adapters.collector import Collector
 from farm.adapters.store import Store
 from farm.model.attempt import Attempt
 from farm.model.build import NameTaken
+from farm.model.direct import Direct
 from farm.model.keeping import Bounds, Named
 from farm.model.package import Version
 from farm.serve.simple import render_project
@@ -215,3 +216,14 @@ def test_files_of_idle_locks_go_and_held_ones_stay(kept: Kept) -> None:
         assert (kept.root / "locks" / "run-R1").exists()
         assert not (kept.root / "locks" / "run-R2").exists()
         assert locks.alive("R1")
+
+
+def test_wheels_of_no_index_stay(kept: Kept) -> None:
+    record, verified = kept.maker.make("fork", "1.0")
+    kept.store.publish_direct(replace(record, sdist_sha256=record.sha256), verified, Direct(url="git+https://host/fork"))
+    kept.gc(now=NOW + timedelta(days=400))
+    assert kept.blob(record.sha256).is_file()
+    ((path, _),) = kept.store.direct.all()
+    kept.store.direct.remove(path)
+    kept.gc(now=NOW + timedelta(days=400))
+    assert not kept.blob(record.sha256).exists()
