@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -20,15 +19,17 @@ from farm.model.attempt import Attempt
 from farm.model.package import Digest, Version
 from farm.model.page import file_url
 from farm.serve.simple import render_project
+from tests.fakes.client_tools import kept_tools
 from tests.fakes.client_world import COMPILED, FARM, ClientWorld, File, client_python, environment, sdist, wheel
 from tests.fakes.store import Wheelmaker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from tests.fakes.client_tools import Tools
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 UV = str(Path(sys.executable).with_name("uv"))
-TOOLS = ("poetry>=2.1", "pipenv>=2025.0")
 TARGET = "cp311-manylinux_2_36_x86_64"
 PROJECT = '[project]\nname = "mine"\nversion = "0"\nrequires-python = ">=3.11"\ndependencies = ["demo"]\n'
 
@@ -271,29 +272,14 @@ def test_pylock_of_pip(desk: Desk, pip: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def tools(request: pytest.FixtureRequest) -> Path:
-    """Poetry and Pipenv in an environment of their own, kept from run to run; from the index that pip here is configured to use."""
-    given = os.environ.get("FARM_TEST_TOOLS")
-    if given:
-        return Path(given)
-    assert request.config.cache is not None
-    folder = request.config.cache.mkdir("tools-of-test-lock")
-    if not (folder / "ready").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        argv = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *TOOLS]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False)
-        if done.returncode:
-            # Where everything must be there, a test that is not run has failed.
-            give_up = pytest.fail if os.environ.get("CI") else pytest.skip
-            give_up(f"Poetry and Pipenv cannot be had: {done.stderr.strip()}")
-        (folder / "ready").touch()
-    return folder / "bin"
+def tools(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Tools:
+    return kept_tools(request.config, tmp_path_factory.getbasetemp() / "client-tools")
 
 
 @pytest.mark.network
-def test_poetry(desk: Desk, tools: Path) -> None:
+def test_poetry(desk: Desk, tools: Tools) -> None:
     """The project was locked on the merged index before the farm had built; the lock learns of the wheel afterwards."""
-    poetry = str(tools / "poetry")
+    poetry = tools.program("poetry", "poetry>=2.1")
     built, desk.world.farm = desk.world.farm, {}
     source = f'\n[[tool.poetry.source]]\nname = "farm"\nurl = "{desk.world.merged}"\npriority = "primary"\n'
     desk.write(
@@ -315,8 +301,8 @@ def test_poetry(desk: Desk, tools: Path) -> None:
 
 
 @pytest.mark.network
-def test_pipenv(desk: Desk, tools: Path) -> None:
-    pipenv = str(tools / "pipenv")
+def test_pipenv(desk: Desk, tools: Tools) -> None:
+    pipenv = tools.program("pipenv", "pipenv>=2025.0")
     built, desk.world.farm = desk.world.farm, {}
     desk.write(
         "Pipfile",
@@ -389,7 +375,19 @@ def test_farm_serve_tells_all_that_a_lock_elsewhere_needs(desk: Desk, pip: str) 
             there = Desk(folder=away, world=desk.world)
             there.farm("lock", "-r", "requirements.txt", "--in-place", "--index-url", url)
             assert f"--hash=sha256:{digest}\n" in (away / "requirements.txt").read_text()
-            there.run(pip, "-m", "pip", "install", "--require-hashes", "--target", "site", "--index-url", url, "-r", "requirements.txt")
+            there.run(
+                pip,
+                "-m",
+                "pip",
+                "install",
+                "--require-hashes",
+                "--target",
+                "site",
+                "--index-url",
+                url,
+                "-r",
+                "requirements.txt",
+            )
             assert (there.origin("site").startswith(FARM), there.compiled) == (True, False)
         finally:
             server.terminate()

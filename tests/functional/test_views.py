@@ -136,6 +136,19 @@ def test_a_wheel_that_another_process_publishes_is_seen_at_the_next_request(site
     assert site.index.asked("/simple/demo/") == 1
 
 
+def test_a_wheel_is_in_no_view_before_it_is_published_whole(site: Site, tmp_path: Path) -> None:
+    """Its row is durable first. Were that shown, kept answers would take it back until the page is there, too."""
+    site.publish()
+    store = site.store()
+    store.catalogue.add_wheels([Wheelmaker(folder=tmp_path / "built").make("demo", "1.1")[0]])
+    views = site.open()
+    assert listed(views, "/wheels") == [WHEEL]
+    assert listed(views) == [SDIST[0], WHEEL]
+    store.recover()
+    store.close()
+    assert listed(views, "/wheels") == [WHEEL, "demo-1.1-py3-none-any.whl"]
+
+
 def test_a_page_is_asked_for_again_when_it_is_old_and_not_before(site: Site) -> None:
     views = site.open()
     document(views)
