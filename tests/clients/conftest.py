@@ -11,13 +11,11 @@ from tests.clients.card import Card
 from tests.clients.samples import fill
 from tests.clients.site import VIEWS, running
 from tests.clients.wire import Index
-from tests.fakes.client_tools import kept_tools
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from tests.clients.site import Site
-    from tests.fakes.client_tools import Tools
 
 _CARD = pytest.StashKey[Card]()
 
@@ -70,11 +68,6 @@ def index(request: pytest.FixtureRequest) -> Index:
     found = Index(request.param, request.config.getoption("--project"))
     assert found.projects, f"{found.url} lists no project: name some with --project"
     return found
-
-
-@pytest.fixture(scope="session")
-def tools(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Tools:
-    return kept_tools(request.config, tmp_path_factory.getbasetemp() / "client-tools")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -113,6 +113,8 @@ class FakeStore:
     records: dict[str, WheelRecord] = field(default_factory=dict)
     published: list[str] = field(default_factory=list)
     direct: list[tuple[WheelRecord, Direct]] = field(default_factory=list)
+    removed: dict[str, Digest] = field(default_factory=dict)
+    """Tombstones: what names were once."""
 
     def publish_direct(self, record: WheelRecord, verified: Verified, direct: Direct) -> str:
         (self.folder / record.sha256).write_bytes((self.folder / verified.built.wheel.path).read_bytes())
@@ -120,8 +122,8 @@ class FakeStore:
         return file_url(record.sha256, record.filename)
 
     def publish(self, record: WheelRecord, verified: Verified) -> str:
-        taken = self.records.get(record.filename)
-        if taken is not None and taken.sha256 != record.sha256:
+        taken = self.taken(record.filename)
+        if taken is not None and taken != record.sha256:
             raise NameTaken(f"{record.filename} has other bytes", solution="give it a build tag")
         (self.folder / record.sha256).write_bytes((self.folder / verified.built.wheel.path).read_bytes())
         self.records[record.filename] = record
@@ -131,6 +133,9 @@ class FakeStore:
     def digest_of(self, filename: str) -> Digest | None:
         record = self.records.get(filename)
         return None if record is None else record.sha256
+
+    def taken(self, filename: str) -> Digest | None:
+        return self.digest_of(filename) or self.removed.get(filename)
 
     def project(self, name: NormalizedName) -> Project | None:
         files = tuple(listed(record) for record in self.records.values() if record.name == name)

@@ -16,8 +16,10 @@ from farm.model.outcome import Check, Failed, StagedWheel, TimedOut, Verdict
 from farm.model.package import Digest
 from farm.work.build import BuildPorts
 from farm.work.diagnose import load_rules
+from farm.work.naming import Naming
 from farm.work.publish import PublishPorts
 from farm.work.verify import VerifyPorts
+from tests.fakes.index import FakeIndex
 from tests.fakes.nouns import IMAGE
 from tests.fakes.store import FakeCatalogue, FakeClock, FakeLocks, FakeStore
 
@@ -190,6 +192,24 @@ class FakeProgress:
 
 
 @dataclass(kw_only=True)
+class FakeTagger:
+    """ports.Tagger whose wheels end with their number; `refuses` finds no sound wheel in any."""
+
+    refuses: bool = False
+    asked: list[int] = field(default_factory=list)
+
+    def tagged(self, wheel: StagedWheel, number: int, folder: Path) -> StagedWheel | None:
+        self.asked.append(number)
+        if self.refuses:
+            return None
+        parts = wheel.filename.split("-")
+        path = folder / "-".join((*parts[:2], str(number), *parts[-3:]))
+        data = wheel.path.read_bytes() + f" {number}".encode()
+        path.write_bytes(data)
+        return StagedWheel(filename=path.name, path=path, sha256=Digest(hashlib.sha256(data).hexdigest()), size=len(data))
+
+
+@dataclass(kw_only=True)
 class FakeInspector:
     facts: WheelFacts
 
@@ -247,15 +267,20 @@ class Bench:
     inspector: FakeInspector
     sdists: StaticSdists
     prover: FakeProver
+    upstream: FakeIndex
+    tagger: FakeTagger
     stopped: bool = False
+
+    def naming(self) -> Naming:
+        return Naming(upstream=self.upstream, store=self.store, catalogue=self.catalogue, tagger=self.tagger)
 
     def build_ports(self) -> BuildPorts:
         return BuildPorts(
             run="run-1", cancelled=lambda: self.stopped, limits=LIMITS,
             rules=load_rules(files("farm.work").joinpath("rules.toml").read_text(encoding="utf-8")),
             clock=self.clock, downloads=self.downloads, images=self.images, builder=self.builder, crates=self.crates,
-            toolbox=self.toolbox, store=self.store, catalogue=self.catalogue, locks=self.locks, rooms=self.rooms,
-            progress=self.progress,
+            toolbox=self.toolbox, store=self.store, catalogue=self.catalogue, naming=self.naming(), locks=self.locks,
+            rooms=self.rooms, progress=self.progress,
         )  # fmt: skip
 
     def verify_ports(self) -> VerifyPorts:
@@ -283,6 +308,7 @@ def make_bench(folder: Path, wheel: str = "demo-1.0-cp311-cp311-manylinux_2_36_x
         images=FakeImages(), crates=FakeCrates(folder=folder / "crates"), toolbox=FakeToolbox(), store=store,
         catalogue=FakeCatalogue(store=store), locks=FakeLocks(), rooms=FakeRooms(root=folder / "rooms"), clock=FakeClock(),
         progress=FakeProgress(), inspector=FakeInspector(facts=facts), sdists=StaticSdists(), prover=FakeProver(),
+        upstream=FakeIndex(), tagger=FakeTagger(),
     )  # fmt: skip
 
 

@@ -18,6 +18,8 @@ from tests.fakes.tls import self_signed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.fakes.client_tools import Tools
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 UV = Path(sys.executable).with_name("uv")
 
@@ -312,18 +314,14 @@ def test_options_without_what_they_need_are_refused(arguments: list[str], machin
 
 
 @pytest.mark.network
-def test_an_old_pip_cannot_see_what_the_farm_has(tmp_path: Path) -> None:
+def test_an_old_pip_cannot_see_what_the_farm_has(tools: Tools, tmp_path: Path) -> None:
     """pip 20.2 knows no manylinux_2_17; the environment is made with the oldest Python that is here."""
     old = next((path for minor in (8, 9) if (path := interpreter(minor))), None) or pytest.skip(
         "no Python 3.8 or 3.9 here"
     )
-    download = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(tmp_path), "pip==20.2.4"]
-    done = subprocess.run(download, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"pip 20.2.4 cannot be had: {done.stderr}")
     with ClientWorld() as world:
         world.add(sdist("demo", "1.0"), wheel("demo", "1.0", "py3-none-manylinux_2_17_x86_64"))
-        python = client_python(tmp_path / "venv", next(tmp_path.glob("pip-20.2.4*.whl")), old)
+        python = client_python(tmp_path / "venv", tools.pip_wheel("20.2.4"), old)
         machine = Machine(folder=tmp_path, world=world, python=python)
         code, found = machine.doctor()
         assert code == 1

@@ -19,7 +19,6 @@ from farm.model.attempt import Attempt
 from farm.model.package import Digest, Version
 from farm.model.page import file_url
 from farm.serve.simple import render_project
-from tests.fakes.client_tools import kept_tools
 from tests.fakes.client_world import COMPILED, FARM, ClientWorld, File, client_python, environment, sdist, wheel
 from tests.fakes.store import Wheelmaker
 
@@ -269,11 +268,6 @@ def test_pylock_of_pip(desk: Desk, pip: str) -> None:
     desk.run(pip, "-m", "pip", "install", "--no-cache-dir", "--target", "by-pip", "-r", "pylock.toml")
     desk.run(UV, "pip", "sync", "--target", "by-uv", "pylock.toml")
     assert (desk.origin("by-pip"), desk.origin("by-uv"), desk.compiled) == (FARM, FARM, False)
-
-
-@pytest.fixture(scope="module")
-def tools(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Tools:
-    return kept_tools(request.config, tmp_path_factory.getbasetemp() / "client-tools")
 
 
 @pytest.mark.network

@@ -25,6 +25,8 @@ from tests.fakes.store import Wheelmaker
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.fakes.client_tools import Tools
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -259,37 +261,13 @@ def test_a_pylock_is_refused_with_what_to_do_instead(client: Client) -> None:
     assert "farm lock" in client.farm("--index-url", client.world.merged, "-r", "pylock.toml", code=2)["error"]
 
 
-OTHERS = [(7, "23.1.2"), (8, "25.0.1"), (9, "25.3"), (10, "26.3"), (12, "26.3"), (13, "26.3"), (14, "26.3")]
-
-
-@pytest.fixture(scope="module")
-def pips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheels of all pips of the table, from the index that pip here is configured to use."""
-    folder = tmp_path_factory.mktemp("pips")
-    for release in (*TESTED.values(), "22.3.1"):
-        argv = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "-q",
-            "--no-deps",
-            "--only-binary",
-            ":all:",
-            "-d",
-            str(folder),
-            f"pip=={release}",
-        ]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.skip(f"pip {release} cannot be had: {done.stderr.strip().splitlines()[-1]}")
-    return folder
+OTHERS = [(7, "23.1.2"), (8, "25.0.1"), (9, "25.3"), (10, "26.3"), (12, "26.3"), (13, "26.3")]
 
 
 @pytest.mark.network
 @pytest.mark.parametrize("release", TESTED.values())
-def test_every_pip_of_the_table_takes_the_seed(release: str, pips: Path, tmp_path: Path) -> None:
-    (pip,) = pips.glob(f"pip-{release}-py*.whl")
+def test_every_pip_of_the_table_takes_the_seed(release: str, tools: Tools, tmp_path: Path) -> None:
+    pip = tools.pip_wheel(release)
     with ClientWorld() as world:
         world.add(sdist("demo", "1.0"), wheel("demo", "1.0"))
         client = Client(folder=tmp_path, world=world, python=client_python(tmp_path / "venv", pip))
@@ -305,10 +283,10 @@ def test_every_pip_of_the_table_takes_the_seed(release: str, pips: Path, tmp_pat
 
 @pytest.mark.network
 @pytest.mark.parametrize(("minor", "release"), OTHERS)
-def test_other_pythons_take_it_too(minor: int, release: str, pips: Path, tmp_path: Path) -> None:
+def test_other_pythons_take_it_too(minor: int, release: str, tools: Tools, tmp_path: Path) -> None:
     """The interpreter is part of the place in the cache, and the script that asks runs in each of them."""
     python = interpreter(minor) or pytest.skip(f"no Python 3.{minor} here")
-    (pip,) = pips.glob(f"pip-{release}-py*.whl")
+    pip = tools.pip_wheel(release)
     with ClientWorld() as world:
         world.add(sdist("demo", "1.0"), wheel("demo", "1.0"))
         client = Client(folder=tmp_path, world=world, python=client_python(tmp_path / "venv", pip, python))
@@ -319,9 +297,9 @@ def test_other_pythons_take_it_too(minor: int, release: str, pips: Path, tmp_pat
 
 
 @pytest.mark.network
-def test_a_pip_that_was_not_tried_is_refused(pips: Path, tmp_path: Path) -> None:
+def test_a_pip_that_was_not_tried_is_refused(tools: Tools, tmp_path: Path) -> None:
     with ClientWorld() as world:
         client = Client(
-            folder=tmp_path, world=world, python=client_python(tmp_path / "venv", pips / "pip-22.3.1-py3-none-any.whl")
+            folder=tmp_path, world=world, python=client_python(tmp_path / "venv", tools.pip_wheel("22.3.1"))
         )
         assert "expected pip 23.1 to" in client.farm("--index-url", world.merged, code=2)["error"]

@@ -134,7 +134,9 @@ def test_a_wheel_with_an_upstream_wheels_tags_is_not_listed(theirs: str) -> None
     upstream = [page(entry(SDIST), entry(theirs))]
     assert names(merge(NAME, upstream, [mine], DEFAULT)) == [SDIST, theirs]
     assert len(names(merge(NAME, upstream, [mine], MergePolicy(same_tags="list")))) == 3
-    assert len(names(merge(NAME, upstream, [mine], MergePolicy(always=frozenset({NAME}))))) == 3
+    for always in (NAME, ":all:"):
+        assert names(merge(NAME, upstream, [mine], MergePolicy(always=frozenset({always})))) == [SDIST, theirs, mine.file.filename]
+    assert names(merge(NAME, upstream, [mine], MergePolicy(always=frozenset({"another"})))) == [SDIST, theirs]
     assert names(wheels_only(NAME, upstream, [mine], DEFAULT)) == [mine.file.filename]
 
 

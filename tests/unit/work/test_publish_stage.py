@@ -15,11 +15,12 @@ from farm.work.build import build
 from farm.work.publish import publish
 from farm.work.verify import verify
 from tests.fakes import nouns
-from tests.fakes.work import Bench, make_bench, makes
+from tests.fakes.work import Bench, FakeInspector, make_bench, makes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from farm.model.build import WheelFacts
     from farm.model.job import Job
     from farm.work.publish import PublishPorts
 
@@ -75,16 +76,29 @@ def test_other_bytes_of_the_same_sdist_keep_the_first_wheel_and_count_as_publish
 
 
 @pytest.mark.parametrize("theirs", [Digest("9" * 64), None])
-def test_other_bytes_of_another_sdist_are_a_failure_that_names_the_file(bench: Bench, theirs: Digest | None) -> None:
+def test_other_bytes_of_another_sdist_that_came_after_the_build_are_a_failure_that_names_the_file(
+    bench: Bench, theirs: Digest | None
+) -> None:
     job = nouns.job("demo==1.0")
     published(bench, job, "A1", b"one")
-    bench.store.records[NAME] = replace(bench.store.records[NAME], sdist_sha256=theirs)
+    (rival,) = bench.store.records.values()
+    bench.store.records.clear()
+
+    class Faster(FakeInspector):
+        def inspect(self, wheel: Path) -> WheelFacts:
+            bench.store.records[NAME] = replace(rival, sdist_sha256=theirs)
+            return self.facts
+
+    bench.inspector = Faster(facts=bench.inspector.facts)
     outcome = published(bench, job, "A2", b"two")
     assert isinstance(outcome, Failed)
     assert (outcome.stage, outcome.diagnosis.cause) == ("publish", "name-taken")
     assert NAME in outcome.diagnosis.summary
     row = bench.catalogue.rows["A2"]
     assert (row.state, row.cause) == ("failed", "name-taken")
+    again = published(bench, job, "A3", b"two")
+    assert isinstance(again, Published)
+    assert again.url.endswith("/demo-1.0-1-cp311-cp311-manylinux_2_36_x86_64.whl")
 
 
 FORK = Direct(url="git+https://h/demo@main", commit="c" * 40)
