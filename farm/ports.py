@@ -176,6 +176,15 @@ class Inspector(Protocol):
         ...
 
 
+class Tagger(Protocol):
+    def tagged(self, wheel: StagedWheel, number: int, folder: Path) -> StagedWheel | None:
+        """Write the wheel with this build number into `folder`, nothing else changed; the same bytes for the same wheel.
+
+        None when it is no sound wheel.
+        """
+        ...
+
+
 class Prover(Protocol):
     def prove(self, request: ProofRequest) -> Verdict:
         """Install and import the wheel in a clean runtime container without compilers. Engine."""
@@ -195,6 +204,10 @@ class Store(Protocol):
 
     def project(self, name: NormalizedName) -> Project | None:
         """Return the farm's own wheels of a project; urls are paths below the index's root."""
+        ...
+
+    def taken(self, filename: str) -> Digest | None:
+        """Return the digest that a name stands for, whether its file is on the index or was once; None when it is free."""
         ...
 
     def blob(self, digest: Digest) -> Path | None:

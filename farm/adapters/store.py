@@ -136,6 +136,16 @@ class Store:
         record = self.catalogue.wheel(filename)
         return None if record is None else record.sha256
 
+    def taken(self, filename: str) -> Digest | None:
+        """Return the digest that a name stands for, whether its file is on the index or was once; None when it is free."""
+        from farm.adapters import tombstones  # noqa: PLC0415 - as for the catalogue
+
+        found = self.digest_of(filename)
+        if found is None:
+            with self.catalogue.database.read() as connection:
+                found = tombstones.digests(connection, (filename,)).get(filename)
+        return found
+
     def listed(self, filename: str) -> Digest | None:
         """Return what `digest_of` does, after seeing to it that the page shows the file: its publisher may have died before."""
         record = self.catalogue.wheel(filename)

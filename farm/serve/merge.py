@@ -54,7 +54,7 @@ class MergePolicy:
     """What the operator decides.
 
     `upload_time`: a farm wheel's is its sdist's, or when it was built. `same_tags`: whether a farm wheel is listed beside
-    an upstream wheel that has its tags; one of a project in `always` is.
+    an upstream wheel that has its tags; one of a project in `always` is, where ":all:" stands for every project.
     """
 
     upload_time: UploadTime = "source"
@@ -112,7 +112,7 @@ def merge(
     Without pages (upstream says 404, or is not asked) there are the farm's files alone.
     """
     theirs = _combine(upstream)
-    beside_same = policy.same_tags == "list" or name in policy.always
+    beside_same = policy.same_tags == "list" or name in policy.always or ":all:" in policy.always
     return _with_own(name, theirs, own, _Terms(upload_time=policy.upload_time, beside_same=beside_same, alone=False))
 
 

@@ -29,7 +29,7 @@ class DetectPolicy:
     """What the user decided about files.
 
     `options` hold pip's --no-binary and --only-binary; `from_source` are further names whose upstream wheels do not
-    count (`[policy] build-from-source`). `hashes`: for these names only files with one of these sha256 count (pip's
+    count (`[policy] build-from-source`; ":all:" is every one). `hashes`: for these names only files with one of these sha256 count (pip's
     hash-checking mode). `client_pip`: the version of pip that installs, None for today's; an old one does not know every tag.
     `newest`: the last upload time that counts (the cool-down; pip's --uploaded-prior-to, uv's exclude-newer, file by file);
     what `pinned` names with `==` is exempt. `locked`: where the lock is (FILE:LINE) that chose these names' files, whatever
@@ -66,11 +66,17 @@ class DetectPolicy:
 
     def forced(self, name: NormalizedName) -> bool:
         """True when upstream's wheels of a project do not count."""
-        return name in self.from_source or "binary" not in self.options.allowed_formats(name)
+        named = name in self.from_source or ":all:" in self.from_source
+        return named or "binary" not in self.options.allowed_formats(name)
 
     def forbidden(self, name: NormalizedName) -> bool:
         """True when a project may not be built."""
         return "source" not in self.options.allowed_formats(name)
+
+
+def policy_of_builds(from_source: frozenset[NormalizedName], newest: datetime | None) -> DetectPolicy:
+    """Return the policy for build requirements. ":all:" is not for them: build backends need each other, and all would be refused."""
+    return DetectPolicy(from_source=frozenset(name for name in from_source if name != ":all:"), newest=newest)
 
 
 def detect(resolution: Resolution, upstream: Index, farm: Index, policy: DetectPolicy) -> tuple[Cell, ...]:
@@ -103,11 +109,19 @@ def presence(pin: Pin, target: Target, upstream: Index, farm: Index, *, policy: 
     files, left_out = _counting(page.of(pin.version) if page else (), pin, target, policy)
     forced = policy.forced(pin.name)
     theirs = None if forced else best_wheel(files, target, policy.client_pip)
+    if forced and own is not None and page is not None:
+        own = best_wheel(_not_upstreams(ours, page.of(pin.version)), target, policy.client_pip)
     if theirs is not None:
         return Present(file=theirs, where="upstream", note=_note(theirs, files))
     if own is not None:
         return Present(file=own, where="farm")
     return _hidden(() if forced else files, ours, target, policy) or _absent(pin, target, files, left_out, policy=policy)
+
+
+def _not_upstreams(ours: tuple[IndexFile, ...], files: tuple[IndexFile, ...]) -> tuple[IndexFile, ...]:
+    """Return the farm's files that a merged page lists: of two with one name it has upstream's (`farm.serve.inherit`)."""
+    theirs = {file.filename: file.sha256 for file in files}
+    return tuple(file for file in ours if theirs.get(file.filename, file.sha256) == file.sha256)
 
 
 def _counting(

@@ -10,7 +10,7 @@ from farm.errors import ImageError, UpstreamError
 from farm.model.build import BadSdist, IntegrityError
 from farm.model.gap import Cell, Missing, Present, Unknown
 from farm.model.job import Dependency, Job, JobId, Plan, Proof, Recipe, Refusal, SdistFacts, job_id
-from farm.survey.detect import DetectPolicy
+from farm.survey.detect import policy_of_builds
 from farm.survey.environment import NoEnvironment, environment
 from farm.survey.order import cycles, in_order
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from farm.model.package import NormalizedName, Pin
     from farm.model.target import Target
     from farm.ports import Index, Resolver, Sdists
+    from farm.survey.detect import DetectPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +139,7 @@ class _Draft:
     def _requirements(self, cell: Cell, texts: Sequence[str], recipe: Recipe) -> tuple[Cell, ...]:
         key = (tuple(sorted(texts)), recipe.build_constraints, cell.target)
         if key not in self._environments:
-            policy = DetectPolicy(from_source=self._policy.from_source, newest=self._policy.newest)
+            policy = policy_of_builds(self._policy.from_source, self._policy.newest)
             try:
                 self._environments[key] = environment(
                     texts, recipe.build_constraints, cell.target, policy=policy, ports=self._ports

@@ -6,6 +6,7 @@ import threading
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from farm.adapters.build_tag import WheelTagger
 from farm.adapters.builder import DockerBuilder
 from farm.adapters.container import ContainerHost, remove_leftovers
 from farm.adapters.crates import CargoCrates
@@ -20,6 +21,7 @@ from farm.wire.site import processors, proxies
 from farm.work.build import BuildPorts
 from farm.work.carry import Hands
 from farm.work.diagnose import load_rules
+from farm.work.naming import Naming
 from farm.work.publish import PublishPorts
 from farm.work.verify import VerifyPorts
 
@@ -71,6 +73,7 @@ class Workshop:
             toolbox=reading,
             store=farm.store,
             catalogue=farm.catalogue,
+            naming=Naming(upstream=reading.upstream, store=farm.store, catalogue=farm.catalogue, tagger=WheelTagger()),
             locks=farm.store.locks,
             rooms=farm.rooms,
             progress=farm.progress,

@@ -20,7 +20,7 @@ from farm.model.build import BuildFailed
 from farm.model.gap import Present
 from farm.model.outcome import Diagnosis
 from farm.model.package import Digest
-from farm.survey.detect import DetectPolicy
+from farm.survey.detect import policy_of_builds
 from farm.survey.environment import NoEnvironment, environment
 from farm.survey.plan import PlanPorts
 
@@ -135,7 +135,7 @@ class Reading:
         )
 
     def wheels(self, texts: Sequence[str], recipe: Recipe, target: Target) -> tuple[IndexFile, ...]:
-        policy = DetectPolicy(from_source=self._farm.settings.from_source, newest=self.resolver.newest())
+        policy = policy_of_builds(self._farm.settings.from_source, self.resolver.newest())
         try:
             cells = environment(tuple(texts), recipe.build_constraints, target, policy=policy, ports=self)
         except NoEnvironment as error:

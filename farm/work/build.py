@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         Store,
         Toolbox,
     )
+    from farm.work.naming import Naming
 
 # Zip archives cannot tell a time before 1980; builds that pack one read SOURCE_DATE_EPOCH.
 EPOCH_WITHOUT_UPLOAD_TIME = 1_577_836_800
@@ -44,7 +45,7 @@ EPOCH_WITHOUT_UPLOAD_TIME = 1_577_836_800
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildPorts:
-    """What building asks of the world. `run` names the run in the catalogue.
+    """What building asks of the world. `run` names the run in the catalogue; `naming` knows which names are free.
 
     `cancelled` tells whether the user has had the run's containers killed: what fails then says nothing of the package.
     """
@@ -61,6 +62,7 @@ class BuildPorts:
     toolbox: Toolbox
     store: Store
     catalogue: Catalogue
+    naming: Naming
     locks: Locks
     rooms: Rooms
     progress: Progress
@@ -249,6 +251,9 @@ class _Attempt:
             return None
         self._say(f"the same inputs were built before ({earlier.id})")
         wheel = StagedWheel(filename=earlier.wheel, path=path, sha256=earlier.digest, size=path.stat().st_size)
+        # Its name may have been given to other bytes since.
+        named = self._named(wheel)
+        wheel = wheel if named is wheel else self._kept(named)
         return Built(
             attempt=self._attempt.id, key=key, wheel=wheel, image=earlier.image, seconds=0.0, reused=True
         )
@@ -258,12 +263,21 @@ class _Attempt:
         result = self._ports.builder.build(request)
         if not isinstance(result, StagedWheel):
             return result
-        # Out of the room before it is removed, and safe from a crash between here and its proof.
-        digest = self._ports.store.keep(request.out / result.filename)
+        wheel = self._kept(self._named(result))
+        return Built(attempt=self._attempt.id, key=key, wheel=wheel, image=request.image.digest, seconds=0.0)
+
+    def _named(self, wheel: StagedWheel) -> StagedWheel:
+        named = self._ports.naming.settle(wheel, self._job, self._room.folder("named"))
+        if named is not wheel:
+            self._say(f"called {named.filename}: {wheel.filename} is or was a file with other bytes")
+        return named
+
+    def _kept(self, wheel: StagedWheel) -> StagedWheel:
+        """Put it out of the room before that is removed, safe from a crash between here and its proof."""
+        digest = self._ports.store.keep(wheel.path)
         path = self._ports.store.blob(digest)
         assert path is not None, "what is kept is there"
-        wheel = replace(result, path=path, sha256=digest)
-        return Built(attempt=self._attempt.id, key=key, wheel=wheel, image=request.image.digest, seconds=0.0)
+        return replace(wheel, path=path, sha256=digest)
 
 
 def path_of(file: IndexFile, ports: BuildPorts) -> Path:

@@ -11,6 +11,7 @@ from farm.model.build import NameTaken
 from farm.model.outcome import Diagnosis, Failed, Published
 from farm.model.package import Digest
 from farm.model.page import file_url
+from farm.work.naming import same_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +42,8 @@ def publish(command: Publish, ports: PublishPorts) -> Published | Failed:
     """Make a proven wheel visible.
 
     Where the index has other bytes of the name and they were built from the same sdist (another farm was faster), clients
-    are served and nothing is lost: the job counts as published. From any other sdist, Failed with cause "name-taken".
+    are served and nothing is lost: the job counts as published. From any other sdist, Failed with cause "name-taken"; the name
+    was free when the wheel was built (`naming`), so the next run gives it a build tag.
     What is on no index goes to its project's list of links; to the page only when the name is the user's own and free there.
     """
     job, built = command.job, command.verified.built
@@ -71,7 +73,7 @@ def publish(command: Publish, ports: PublishPorts) -> Published | Failed:
         url = ports.store.publish(record, command.verified)
     except NameTaken as error:
         theirs = ports.catalogue.wheel(record.filename)
-        if theirs is None or not _same_source(theirs, record):
+        if theirs is None or not same_source(theirs, job):
             diagnosis = Diagnosis(cause="name-taken", summary=error.reason, remedy=error.solution)
             if ended:
                 told = replace(ended, state="failed", cause=diagnosis.cause, summary=diagnosis.summary, remedy=diagnosis.remedy)
@@ -110,8 +112,3 @@ def how_to_ask(name: NormalizedName, url: str, served: str) -> str:
     base = served or "URL-OF-FARM-SERVE"
     return f"use: {name} @ {base}/{url} (or --find-links {base}/direct/{name}/)"
 
-
-def _same_source(theirs: WheelRecord, ours: WheelRecord) -> bool:
-    """An sdist without a known hash is nobody's equal."""
-    known = theirs.sdist_sha256 is not None and theirs.sdist_sha256 == ours.sdist_sha256
-    return known and (theirs.name, theirs.version) == (ours.name, ours.version)

@@ -96,6 +96,29 @@ def test_pip_and_uv_install_from_an_index_whose_upstream_is_odd(
         assert (tmp_path / folder / "dep.py").exists()
 
 
+@pytest.mark.parametrize(("policy", "origin"), [('["demo"]', "farm"), ('[":all:"]', "farm"), ("[]", "upstream")])
+def test_under_the_policy_clients_take_the_farms_wheel_with_its_build_tag_before_upstreams(
+    index: IndexServer, shell: Shell, tmp_path: Path, policy: str, origin: str
+) -> None:
+    data, metadata = wheel_bytes("demo", "1.0", "ORIGIN = 'upstream'\n")
+    index.add(("demo-1.0.tar.gz", SDIST), upload_time="2020-01-01T00:00:00Z")
+    index.add(("demo-1.0-py3-none-any.whl", data), metadata=metadata.decode(), upload_time="2020-01-01T00:00:00Z")
+    store = Store(shell.folder / ".farm", render_project, FakeClock())
+    record, verified = Wheelmaker(folder=shell.folder / "made").make("demo", "1.0", "ORIGIN = 'farm'\n", build="1")
+    store.publish(replace(record, sdist_sha256=Digest(hashlib.sha256(SDIST).hexdigest())), verified)
+    store.close()
+    shell.write("config.toml", f"[policy]\nbuild-from-source = {policy}\n")
+    with serving(shell) as url:
+        uv = run(shell, find_uv_bin(), "pip", "install", "--no-cache", "--target", str(tmp_path / "uv"), "--default-index",
+                 f"{url}/simple/", "demo==1.0")  # fmt: skip
+        pip = run(shell, sys.executable, "-m", "pip", "install", "--no-cache-dir", "--target", str(tmp_path / "pip"),
+                  "--index-url", f"{url}/simple/", "--disable-pip-version-check", "demo==1.0")  # fmt: skip
+    assert uv.returncode == 0, uv.stderr
+    assert pip.returncode == 0, pip.stderr
+    installed = {folder: (tmp_path / folder / "demo.py").read_text() for folder in ("uv", "pip")}
+    assert installed == dict.fromkeys(("uv", "pip"), f"ORIGIN = '{origin}'\n")
+
+
 def test_over_http_the_views_answer_as_they_should(upstream: str, shell: Shell, index: IndexServer) -> None:
     def ask(path: str) -> tuple[int, dict[str, Any]]:
         try:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import os
 import shutil
 import zipfile
+from base64 import urlsafe_b64encode
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,6 +45,16 @@ def contents(path: Path) -> dict[str, bytes]:
         return {info.filename: archive.read(info) for info in archive.infolist()}
 
 
+def recorded(members: dict[str, bytes], end: str = "\n") -> dict[str, bytes]:
+    """Return the members with a RECORD that holds."""
+    made = io.StringIO(newline="")
+    rows = csv.writer(made, lineterminator=end)
+    for name, data in members.items():
+        digest = urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+        rows.writerow([name, "", ""] if name.endswith("RECORD") else [name, f"sha256={digest}", len(data)])
+    return members | {f"{INFO}/RECORD": made.getvalue().encode()}
+
+
 def faults(path: Path) -> tuple[str, ...]:
     return WheelInspector({"PATH": os.environ["PATH"]}).inspect(path).faults
 
@@ -49,8 +62,8 @@ def faults(path: Path) -> tuple[str, ...]:
 @pytest.fixture
 def plain(tmp_path: Path) -> StagedWheel:
     """A wheel as a careful backend packs one: fixed times, modes, some members packed, a folder, a comment."""
-    made = make_wheel(tmp_path, "demo", {"demo/__init__.py": MODULE, "demo/data, with comma.txt": b"data", "bin/tool": b"#!x\n"})
-    members = contents(made)
+    made = make_wheel(tmp_path, "demo", {"demo/__init__.py": MODULE, "demo/data.txt": b"data"})
+    members = recorded({"demo/data, with comma.txt": b"", "bin/tool": b"#!x\n"} | contents(made))
     with zipfile.ZipFile(made, "w") as archive:
         archive.comment = b"packed with care"
         archive.writestr(zipfile.ZipInfo("demo/", (2020, 2, 2, 2, 2, 2)), b"")
@@ -106,7 +119,10 @@ def test_headers_that_end_with_a_blank_line_or_none_or_as_on_windows_stay_header
         (
             (b"Wheel-Version: 1.0\nTag: py3-none-any\n\n", b"Wheel-Version: 1.0\nTag: py3-none-any\nBuild: 7\n\n"),
             (b"Wheel-Version: 1.0\nTag: py3-none-any", b"Wheel-Version: 1.0\nTag: py3-none-any\nBuild: 7\n"),
-            (b"Wheel-Version: 1.0\r\nTag: py3-none-any\r\n", b"Wheel-Version: 1.0\r\nTag: py3-none-any\r\nBuild: 7\r\n"),
+            (
+                b"Wheel-Version: 1.0\r\nTag: py3-none-any\r\n",
+                b"Wheel-Version: 1.0\r\nTag: py3-none-any\r\nBuild: 7\r\n",
+            ),
         )
     ):
         folder = tmp_path / str(number)
@@ -116,15 +132,7 @@ def test_headers_that_end_with_a_blank_line_or_none_or_as_on_windows_stay_header
 
 
 def _rewritten(path: Path, wheel: bytes) -> Path:
-    from base64 import urlsafe_b64encode  # noqa: PLC0415
-
-    members = contents(path) | {f"{INFO}/WHEEL": wheel}
-    rows = [
-        f"{name},sha256={urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b'=').decode()},{len(data)}"
-        for name, data in members.items()
-        if not name.endswith("RECORD")
-    ]
-    members[f"{INFO}/RECORD"] = "\r\n".join([*rows, f"{INFO}/RECORD,,", ""]).encode()
+    members = recorded(contents(path) | {f"{INFO}/WHEEL": wheel}, "\r\n")
     with zipfile.ZipFile(path, "w") as archive:
         for name, data in members.items():
             archive.writestr(zipfile.ZipInfo(name), data)

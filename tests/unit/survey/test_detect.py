@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import pytest
 
 from farm.model.demand import IndexOptions
 from farm.model.gap import Impossible, Missing, Present, Unknown
-from farm.model.package import make_pin
+from farm.model.package import Project, make_pin
 from farm.model.target import parse_target
 from farm.survey.detect import DetectPolicy, presence
 from tests.fakes.index import FakeIndex
-from tests.fakes.nouns import CP311, CP313, MUSL, digest, index_file, project
+from tests.fakes.nouns import CP311, CP313, MUSL, canonical, digest, index_file, project
+
+if TYPE_CHECKING:
+    from farm.model.gap import Presence
+    from farm.model.package import IndexFile
 
 NOTHING = FakeIndex()
 
@@ -97,8 +104,11 @@ def test_upstreams_wheel_goes_before_the_farms() -> None:
 
 @pytest.mark.parametrize(
     "policy",
-    [DetectPolicy(from_source=frozenset({"demo"})), DetectPolicy(options=IndexOptions(no_binary=frozenset({":all:"})))],  # type: ignore[arg-type]
-)
+    [
+        DetectPolicy(from_source=frozenset({"demo"})), DetectPolicy(from_source=frozenset({":all:"})),  # type: ignore[arg-type]
+        DetectPolicy(options=IndexOptions(no_binary=frozenset({":all:"}))),
+    ],
+)  # fmt: skip
 def test_built_from_source_by_policy_until_the_farm_has_it(policy: DetectPolicy) -> None:
     files = ["demo-1.0-py3-none-any.whl", "demo-1.0.tar.gz"]
     gap = look(files, policy=policy)
@@ -107,6 +117,21 @@ def test_built_from_source_by_policy_until_the_farm_has_it(policy: DetectPolicy)
     there = look(files, farm=["demo-1.0-py3-none-any.whl"], policy=policy)
     assert isinstance(there, Present)
     assert there.where == "farm"
+
+
+def test_a_wheel_with_a_name_that_upstream_gave_to_other_bytes_is_built_from_source_again() -> None:
+    theirs = project("demo", "demo-1.0-py3-none-any.whl", "demo-1.0.tar.gz")
+    plain, tagged = (replace(index_file(f"demo-1.0{tag}-py3-none-any.whl"), sha256=digest("ours")) for tag in ("", "-1"))
+    policy = DetectPolicy(from_source=frozenset({canonical("demo")}))
+
+    def find(*ours: IndexFile) -> Presence:
+        farm = FakeIndex(Project(name=canonical("demo"), files=ours))
+        return presence(make_pin("demo", "1.0"), CP311, FakeIndex(theirs), farm, policy=policy)
+
+    assert isinstance(find(plain), Missing)
+    found = find(plain, tagged)
+    assert isinstance(found, Present)
+    assert (found.where, found.file) == ("farm", tagged)
 
 
 def test_only_binary_forbids_building() -> None:

@@ -51,6 +51,21 @@ def test_a_build_dependency_without_a_wheel_is_a_job_that_comes_first() -> None:
     assert tool.via == ("demo==1 (build requirement)",)
 
 
+def test_a_policy_for_all_is_not_for_build_requirements_unless_they_are_named() -> None:
+    wheels = ("demo-1-py3-none-any.whl", "demo-1.tar.gz")
+    tool = project("tool", "tool-2-py3-none-any.whl", "tool-2.tar.gz")
+    for from_source, jobs in (((":all:",), ["demo==1"]), ((":all:", "tool"), ["tool==2", "demo==1"])):
+        made = planned(
+            project("demo", *wheels),
+            tool,
+            wants=["demo"],
+            resolver=FakeResolver(versions={"demo": "1", "tool": "2", "setuptools": "80.0"}),
+            sdists=FakeSdists(requires={"demo": ("tool", "setuptools")}),
+            from_source=from_source,
+        )
+        assert [str(job.pin) for job in made.jobs] == jobs
+
+
 def test_a_circle_of_build_dependencies_is_refused_with_its_chain() -> None:
     made = planned(
         project("egg", "egg-1.tar.gz"),
