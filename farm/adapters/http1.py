@@ -66,10 +66,12 @@ class Connections:
         self._lock = threading.Lock()
         self._idle: dict[str, list[http.client.HTTPConnection]] = {}
         self._bounds: dict[str, threading.BoundedSemaphore] = {}
+        self._closed = False
 
     def close(self) -> None:
-        """Close what is idle; what is in use is closed by whoever uses it."""
+        """Close what is idle; what is in use is closed after its answer."""
         with self._lock:
+            self._closed = True
             idle, self._idle = [one for kept in self._idle.values() for one in kept], {}
         for connection in idle:
             connection.close()
@@ -124,7 +126,10 @@ class Connections:
 
     def _keep(self, url: str, connection: http.client.HTTPConnection) -> None:
         with self._lock:
-            self._idle.setdefault(origin(url), []).append(connection)
+            if not self._closed:
+                self._idle.setdefault(origin(url), []).append(connection)
+                return
+        connection.close()
 
     def _connect(self, url: str) -> http.client.HTTPConnection:
         parts = urlsplit(url)

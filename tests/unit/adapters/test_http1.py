@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import socket
 import ssl
 import threading
+import time
 import zlib
 from collections.abc import Callable
 from http.client import HTTPException, IncompleteRead
@@ -128,6 +130,23 @@ def test_a_connection_that_the_server_has_closed_is_not_used_again(connections: 
     # The kept one is closed instead of an answer: that was its age, and a new one is asked.
     assert pool.get(f"{server.url}/b", {}).body == b"second"
     assert server.connections == 3
+
+
+def test_a_request_that_outlasts_its_pool_leaves_no_connection_open(connections: Pool, server: Server) -> None:
+    server.answers["/a"] = answer(b"late")
+    server.gate.clear()
+    pool, done = connections(), []
+    thread = threading.Thread(target=lambda: done.append(pool.get(f"{server.url}/a", {}).body))
+    thread.start()
+    while not server.at_once:
+        time.sleep(0.01)
+    pool.close()
+    server.gate.set()
+    thread.join(10)
+    assert done == [b"late"]
+    # What were left open would be told as a ResourceWarning, and so fail the test.
+    del pool
+    gc.collect()
 
 
 def test_no_more_connections_than_the_limit(connections: Pool, server: Server) -> None:
