@@ -59,6 +59,7 @@ COMMANDS = {
     "check": "farm.cli.check:check",
     "build": "farm.cli.build:build",
     "why": "farm.cli.why:why_command",
+    "explain": "farm.cli.explain:explain",
     "targets": "farm.cli.targets:targets",
     "serve": "farm.cli.serve:serve",
     "token": "farm.cli.token:token",

@@ -269,6 +269,8 @@ def _cell(row: Row) -> dict[str, Any]:
             "line": found.line,
             "number": found.number,
             "remedy": found.remedy,
+            "subject": found.subject,
+            "confidence": found.confidence,
         }
     return cell
 

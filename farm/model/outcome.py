@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,15 +13,35 @@ if TYPE_CHECKING:
     from farm.model.target import Target
 
 
+Confidence = Literal["high", "medium", "low", "none"]
+Family = Literal["debian", "rhel", "alpine", "macos", "windows", "any"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """What mends a failure on one family of platforms: system packages by their names there, commands, a word to a person."""
+
+    platform: Family
+    packages: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    note: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """The cause of a failure read off a log: `cause` is a short code, `line` the log line that proves it (1-based `number`)."""
+    """The cause of a failure read off a log: `cause` is a short code, `line` the log line that proves it (1-based `number`).
+
+    `subject` is what is missing or wrong; `confidence` "none" where nothing was read off. `remedy` is a line for the farm's user.
+    """
 
     cause: str
     summary: str
     line: str = ""
     number: int = 0
     remedy: str = ""
+    subject: str = ""
+    confidence: Confidence = "none"
+    remedies: tuple[Remedy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

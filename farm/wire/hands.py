@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from farm.adapters.build_tag import WheelTagger
@@ -20,7 +19,7 @@ from farm.model.demand import IndexOptions
 from farm.wire.site import processors, proxies
 from farm.work.build import BuildPorts
 from farm.work.carry import Hands
-from farm.work.diagnose import load_rules
+from farm.work.diagnosis.knowledge import knowledge
 from farm.work.naming import Naming
 from farm.work.publish import PublishPorts
 from farm.work.verify import VerifyPorts
@@ -57,12 +56,11 @@ class Workshop:
 
     def build_ports(self) -> BuildPorts:
         farm, reading = self._farm, self._reading
-        rules = files("farm.work").joinpath("rules.toml").read_text(encoding="utf-8")
         return BuildPorts(
             run=farm.run,
             cancelled=lambda: farm.abandoned,
             limits=self._limits,
-            rules=load_rules(rules),
+            knowledge=knowledge(),
             clock=farm.clock,
             downloads=reading.downloads,
             images=farm.images,

@@ -14,7 +14,7 @@ from farm.model.build import BadSdist, BuildFailed, BuildRequest, IntegrityError
 from farm.model.job import job_key
 from farm.model.outcome import Built, Diagnosis, Failed, StagedWheel, TimedOut
 from farm.model.package import parse_wheel_name
-from farm.work.diagnose import Rule, diagnose
+from farm.work.diagnosis.explain import diagnose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         Store,
         Toolbox,
     )
+    from farm.work.diagnosis.explain import Knowledge
     from farm.work.naming import Naming
 
 # Zip archives cannot tell a time before 1980; builds that pack one read SOURCE_DATE_EPOCH.
@@ -53,7 +54,7 @@ class BuildPorts:
     run: str
     cancelled: Callable[[], bool]
     limits: Limits
-    rules: tuple[Rule, ...]
+    knowledge: Knowledge
     clock: Clock
     downloads: Downloads
     images: Images
@@ -184,7 +185,7 @@ class _Attempt:
             return known
         lines = self._ports.rooms.log_lines(self._attempt.id)
         told = ("" if number <= self._explained else line for number, line in enumerate(lines, start=1))
-        found = diagnose(told, self._ports.rules)
+        found = diagnose(told, self._ports.knowledge)
         return replace(found, summary=known.summary) if found.cause == "unknown" and not found.line else found
 
     def _fetch(self) -> BuildRequest:

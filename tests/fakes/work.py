@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from farm.errors import UpstreamError
@@ -15,7 +14,7 @@ from farm.model.job import SdistFacts
 from farm.model.outcome import Check, Failed, StagedWheel, TimedOut, Verdict
 from farm.model.package import Digest
 from farm.work.build import BuildPorts
-from farm.work.diagnose import load_rules
+from farm.work.diagnosis.knowledge import knowledge
 from farm.work.naming import Naming
 from farm.work.publish import PublishPorts
 from farm.work.verify import VerifyPorts
@@ -277,7 +276,7 @@ class Bench:
     def build_ports(self) -> BuildPorts:
         return BuildPorts(
             run="run-1", cancelled=lambda: self.stopped, limits=LIMITS,
-            rules=load_rules(files("farm.work").joinpath("rules.toml").read_text(encoding="utf-8")),
+            knowledge=knowledge(),
             clock=self.clock, downloads=self.downloads, images=self.images, builder=self.builder, crates=self.crates,
             toolbox=self.toolbox, store=self.store, catalogue=self.catalogue, naming=self.naming(), locks=self.locks,
             rooms=self.rooms, progress=self.progress,

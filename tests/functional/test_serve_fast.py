@@ -12,22 +12,21 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.fakes.serving import Raw, request, serving
 
 from farm.adapters.pulse import Pulse
 from farm.adapters.store import Store
 from farm.model.page import JSON
 from farm.serve.app import Options, create_app
 from farm.serve.simple import render_project
+from tests.fakes.serving import Raw, request, serving
 from tests.fakes.store import FakeClock, Wheelmaker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.fakes.serving import Running
-
     from farm.model.attempt import WheelRecord
+    from tests.fakes.serving import Running
 
 PAGE = request("/simple/my-demo/", f"Accept: {JSON}", "Accept-Encoding: gzip")
 

@@ -10,14 +10,15 @@ import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from tests.fakes.serving import request, serving
 
 from farm.serve.limits import Limits
+from tests.fakes.serving import request, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from starlette.requests import Request
+
     from tests.fakes.serving import Running
 
 LIMITS = Limits(

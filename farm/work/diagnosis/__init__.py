@@ -1,0 +1,1 @@
+"""What made a build fail, read off its log: streaming reader, rules as data, ranking, remedies. Pure."""

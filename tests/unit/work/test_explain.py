@@ -1,0 +1,232 @@
+"""Which of a log's lines is the root cause, what is said of it, and what mends it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from farm.errors import UsageError
+from farm.work.diagnosis.explain import Explanation, diagnose, explain
+from farm.work.diagnosis.knowledge import knowledge, shipped_rules
+from farm.work.diagnosis.reading import plain
+from farm.work.diagnosis.rules import CAUSES, check_rules, load_rules
+
+if TYPE_CHECKING:
+    from farm.model.outcome import Remedy
+
+KNOWN = knowledge()
+HEADER = "src/a.c:3:10: fatal error: lber.h: No such file or directory"
+
+
+def told(*lines: str, platform: str = "") -> Explanation:
+    return explain(["\n".join(lines).encode()], KNOWN, platform)
+
+
+def remedy(found: Explanation, platform: str) -> Remedy:
+    return next(r for r in found.remedies if r.platform == platform)
+
+
+def test_the_earliest_fatal_line_is_the_root_and_consequences_never_are() -> None:
+    found = told(
+        "building 'a' extension",
+        HEADER,
+        "src/b.c:3:10: fatal error: other.h: No such file or directory",
+        "error: command '/usr/bin/gcc' failed with exit code 1",
+        "ERROR: Failed building wheel for a",
+    )
+    assert (found.cause, found.subject, found.line, found.confidence) == ("missing-system-header", "lber.h", 2, "high")
+
+
+def test_a_probe_that_fails_on_purpose_is_not_the_root() -> None:
+    found = told(
+        "gcc -c _configtest.c -o _configtest.o",
+        "_configtest.c:1:10: fatal error: pthread_np.h: No such file or directory",
+        "compilation terminated.",
+        "failure.",
+        "removing: _configtest.c _configtest.o",
+        "building 'a' extension",
+        HEADER,
+    )
+    assert (found.subject, found.line) == ("lber.h", 7)
+
+
+def test_the_test_right_before_a_verdict_is_the_root() -> None:
+    found = told(
+        "checking whether the C++ compiler works",
+        "/tmp/tmpa1b2c3d4.cpp:1:10: fatal error: iostream: No such file or directory",
+        "RuntimeError: Unsupported compiler -- at least C++11 support is needed!",
+    )
+    assert found.cause == "missing-cxx-compiler"
+    assert found.confidence != "high"
+
+
+def test_a_package_whose_build_went_on_to_succeed_is_not_the_root() -> None:
+    found = told(
+        "  Building wheel for good (setup.py): started",
+        "      x.c:1:10: fatal error: optional.h: No such file or directory",
+        "  Building wheel for good (setup.py): finished with status 'done'",
+        "  Building wheel for bad (setup.py): started",
+        f"      {HEADER}",
+        "  Building wheel for bad (setup.py): finished with status 'error'",
+    )
+    assert (found.subject, found.line, found.facts.package) == ("lber.h", 5, "bad")
+
+
+def test_a_look_up_that_failed_shortly_before_explains_what_lacks_but_not_a_fault_in_the_source() -> None:
+    lookup = "/bin/sh: 1: mysql_config: not found"
+    assert told(lookup, "a.c:1:10: fatal error: mysql.h: No such file or directory").line == 1
+    found = told(lookup, "x.c:9:3: error: ‘PyTypeObject’ has no member named ‘tp_print’")
+    assert (found.cause, found.line) == ("python-api-removed", 2)
+
+
+def test_a_line_of_source_in_a_traceback_is_not_what_it_raises() -> None:
+    found = told(
+        "Traceback (most recent call last):",
+        '  File "setup.py", line 3, in <module>',
+        "    raise InvalidVersion(f\"Invalid version: '{version}'\")",
+        "packaging.version.InvalidVersion: Invalid version: '1.x'",
+    )
+    assert (found.cause, found.line, found.subject) == ("invalid-metadata", 4, "1.x")
+
+
+def test_what_a_narrow_terminal_broke_is_joined_and_the_first_line_shown() -> None:
+    found = told("  Cargo, the Rust package ", "manager, is not installed ", "or is not on PATH.")
+    assert (found.cause, found.line, found.root_line) == ("missing-rust", 1, "Cargo, the Rust package")
+
+
+def test_powershell_writes_utf_16() -> None:
+    assert explain([f"x\r\n{HEADER}\r\n".encode("utf-16")], KNOWN).line == 2
+
+
+def test_colours_and_progress_bars_do_not_hide_a_line() -> None:
+    found = told(
+        "\x1b[1m10%\rsrc/a.c:3:10: \x1b[01;31m\x1b[Kfatal error: \x1b[m\x1b[Klber.h: No such file or directory\x1b[0m"
+    )
+    assert found.subject == "lber.h"
+    assert "\x1b" not in found.root_line
+
+
+def test_an_unknown_failure_shows_its_telling_lines_and_none_is_named() -> None:
+    found = told("step one", "widget failed: the frobnicator is out", "done", "error: subprocess-exited-with-error")
+    assert (found.cause, found.root_line, found.confidence, found.remedies) == ("unknown", "", "none", ())
+    assert found.lines == ((2, "widget failed: the frobnicator is out"),)
+
+
+@pytest.mark.parametrize(
+    ("line", "debian", "rhel"),
+    [
+        (HEADER, "libldap2-dev", "openldap-devel"),
+        ("a.c:1:10: fatal error: libpq-fe.h: No such file or directory", "libpq-dev", "libpq-devel"),
+        ("a.c:1:10: fatal error: libxml/xmlversion.h: No such file or directory", "libxml2-dev", "libxml2-devel"),
+        ("/usr/bin/ld: cannot find -lz: No such file or directory", "zlib1g-dev", "zlib-devel"),
+        ("Package cairo was not found in the pkg-config search path.", "libcairo2-dev", "cairo-devel"),
+        ("Error: pg_config executable not found.", "libpq-dev", "libpq-devel"),
+        ("/bin/sh: 1: swig: not found", "swig", "swig"),
+        ("unable to execute 'gcc': No such file or directory", "build-essential", "gcc"),
+        ("a.c:1:10: fatal error: sybdb.h: No such file or directory", "freetds-dev", "freetds-devel"),
+        ("a.c:1:10: fatal error: rocksdb/c.h: No such file or directory", "librocksdb-dev", "rocksdb-devel"),
+    ],
+)
+def test_the_package_that_has_it_is_named_on_each_platform(line: str, debian: str, rhel: str) -> None:
+    found = told(line)
+    assert remedy(found, "debian").packages[0] == debian
+    assert rhel in remedy(found, "rhel").packages
+    assert debian in remedy(found, "debian").commands[-1]
+
+
+def test_python_s_headers_are_those_of_the_log_s_python() -> None:
+    found = told(
+        "creating build/temp.linux-x86_64-cpython-312",
+        "x86_64-linux-gnu-gcc -c a.c -o build/temp.linux-x86_64-cpython-312/a.o",
+        "a.c:1:10: fatal error: Python.h: No such file or directory",
+    )
+    assert remedy(found, "debian").packages[0] == "python3.12-dev"
+    assert found.remedies[0].platform == "debian"
+
+
+@pytest.mark.parametrize(
+    ("line", "pin"),
+    [
+        ("error in a setup command: use_2to3 is invalid.", "setuptools<58"),
+        ("ModuleNotFoundError: No module named 'pkg_resources'", "setuptools<82"),
+        ("AttributeError: cython_sources", "Cython<3"),
+        ("Compatibility with CMake < 3.5 has been removed from CMake.", "cmake<4"),
+    ],
+)
+def test_the_symptom_tells_the_constraint(line: str, pin: str) -> None:
+    assert f"`{pin}`" in remedy(told(line), "any").note
+
+
+def test_the_look_up_of_a_package_is_quick_and_unknown_things_have_none() -> None:
+    index = knowledge().remedies.index
+    started = time.process_time()
+    assert index.header("openssl/ssl.h") == ("libssl-dev",)
+    assert time.process_time() - started < 0.5
+    assert index.header("surely/not/there.h") == ()
+    assert index.program("surely-not-there") == ()
+
+
+def test_a_farm_s_own_build_is_told_in_its_words() -> None:
+    found = diagnose(["building", f"\x1b[31m{HEADER}\x1b[0m", "ERROR: Failed building wheel for x"], KNOWN)
+    assert (found.cause, found.number, found.line, found.subject) == ("missing-system-header", 2, HEADER, "lber.h")
+    assert "libldap2-dev" in found.remedy
+    assert "system-packages" in found.remedy
+    assert diagnose(["widget error: the frobnicator is out"], KNOWN).summary == "widget error: the frobnicator is out"
+    assert "without an error line" in diagnose(["all is well"], KNOWN).summary
+    assert "without an error line" in diagnose([], KNOWN).summary
+
+
+@pytest.mark.parametrize(
+    "piece", ["a", "Package ", "No module named '", "error: ", " ", "-l", "fatal error: a", "not found: "]
+)
+def test_very_long_lines_are_read_in_seconds(piece: str) -> None:
+    started = time.process_time()
+    diagnose([piece * (1_000_000 // len(piece))] * 5, KNOWN)
+    assert time.process_time() - started < 5
+
+
+def test_the_shipped_rules_are_in_order() -> None:
+    check_rules(KNOWN.rules)
+    assert {rule.cause for rule in KNOWN.rules if rule.cause} == set(CAUSES) == set(KNOWN.remedies.causes)
+
+
+ROW = '[[rules]]\ncause = "broken-sdist"\nwords = ["frobnicator"]\npatterns = ["the (frobnicator) is out"]\n'
+
+
+def test_own_rules_come_first_and_need_no_trigger() -> None:
+    rules = load_rules(shipped_rules(), before=ROW, before_source="mine.toml")
+    known = type(KNOWN)(rules=rules, remedies=KNOWN.remedies)
+    found = explain([b"the frobnicator is out\n" + HEADER.encode()], known)
+    assert (found.cause, found.subject, found.rule) == ("broken-sdist", "frobnicator", "mine.toml, row 1")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("broken-sdist", "broken"), "cause to be a code"),
+        (('words = ["frobnicator"]', "words = []"), "words to be a list of strings that is not empty"),
+        (("patterns", "pattern"), "found 'pattern'"),
+        (("cause =", "kind = 'deadly'\ncause ="), "kind to be one of"),
+        (("the (", "the ("), ""),
+        (("(frobnicator)", "(frobnicator"), "a regular expression"),
+        (("the (", "%{nope} ("), "a phrase of [phrases]"),
+        (("[[rules]]", "[[rule]]"), "found 'rule'"),
+        (("[[rules]]", "[[rules"), "TOML"),
+    ],
+)
+def test_a_fault_in_own_rules_names_the_row_and_what_was_expected(change: tuple[str, str], message: str) -> None:
+    text = ROW.replace(*change)
+    if not message:
+        check_rules(load_rules(shipped_rules(), before=text, before_source="mine.toml"))
+        return
+    with pytest.raises(UsageError) as caught:
+        check_rules(load_rules(shipped_rules(), before=text, before_source="mine.toml"))
+    assert "mine.toml" in caught.value.reason
+    assert message in caught.value.reason
+
+
+def test_plain_leaves_what_the_tool_said() -> None:
+    assert plain("2026-01-02T03:04:05.678Z       │   error:  x") == "error: x"
+    assert plain("50%\r\r100%\rerror: y") == "error: y"
