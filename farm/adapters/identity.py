@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
+
+from farm.adapters.toml_text import sub_table, toml_tables
 
 if TYPE_CHECKING:
     from farm.adapters.sdist_archive import Sdist
@@ -39,16 +40,16 @@ def stated(sdist: Sdist) -> Identity:
     major, _, minor = raw.get("metadata_version", "").strip().partition(".")
     if major.isdigit() and minor.isdigit() and (int(major), int(minor)) >= (2, 2):
         return text_identity(raw.get("name"), raw.get("version"))
-    pyproject = _toml(sdist.text("pyproject.toml"))
-    project = _table(pyproject, "project")
+    pyproject = toml_tables(sdist.text("pyproject.toml"))
+    project = sub_table(pyproject, "project")
     if "name" in project:
         dynamic = project.get("dynamic")
         return text_identity(
             project["name"], None if isinstance(dynamic, list) and "version" in dynamic else project.get("version")
         )
     # Other backends of Poetry's kin find the version elsewhere.
-    if _table(pyproject, "build-system").get("build-backend") == "poetry.core.masonry.api":
-        poetry = _table(_table(pyproject, "tool"), "poetry")
+    if sub_table(pyproject, "build-system").get("build-backend") == "poetry.core.masonry.api":
+        poetry = sub_table(sub_table(pyproject, "tool"), "poetry")
         return text_identity(poetry.get("name"), poetry.get("version"))
     return Identity()
 
@@ -60,9 +61,9 @@ def describe_patterns(sdist: Sdist) -> tuple[str, ...]:
     """
     if not any(_SCM.search(sdist.text(name)) for name in ("pyproject.toml", "setup.py", "setup.cfg")):
         return ()
-    tool = _table(_toml(sdist.text("pyproject.toml")), "tool")
-    hatch = _table(_table(_table(tool, "hatch"), "version"), "raw-options")
-    for settings in (_table(tool, "setuptools_scm"), hatch):
+    tool = sub_table(toml_tables(sdist.text("pyproject.toml")), "tool")
+    hatch = sub_table(sub_table(sub_table(tool, "hatch"), "version"), "raw-options")
+    for settings in (sub_table(tool, "setuptools_scm"), hatch):
         command = settings.get("git_describe_command")
         words = command.split() if isinstance(command, str) else command if isinstance(command, list) else []
         found = tuple(_matches([str(word) for word in words]))
@@ -83,18 +84,6 @@ def text_identity(name: object, version: object) -> Identity:
     except InvalidVersion:
         found = None
     return Identity(name=canonicalize_name(name) if isinstance(name, str) and name else None, version=found)
-
-
-def _toml(text: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        return {}
-
-
-def _table(parent: dict[str, Any], key: str) -> dict[str, Any]:
-    value = parent.get(key)
-    return value if isinstance(value, dict) else {}
 
 
 def metadata_identity(text: str) -> Identity:

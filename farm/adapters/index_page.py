@@ -210,16 +210,19 @@ def _html_files(body: bytes) -> list[RawFile]:
     return files
 
 
-def _anchor_file(attributes: dict[str, str], text: str) -> RawFile | None:
-    """Return the file of a link; its name is the last part of the URL's path, as pip reads it (PEP 503), else the link's text."""
-    href = attributes["href"].strip()
+def link_filename(href: str, text: str) -> str | None:
+    """Return the file name of a link: the last part of the URL's path, as pip reads it (PEP 503), else the link's text."""
     try:
         filename = unquote(urlsplit(href).path.rsplit("/", 1)[-1])
     except ValueError:
         return None
-    if not filename.lower().endswith(_FILE_SUFFIXES):
-        filename = text
-    if not filename.lower().endswith(_FILE_SUFFIXES):
+    return next((name for name in (filename, text) if name.lower().endswith(_FILE_SUFFIXES)), None)
+
+
+def _anchor_file(attributes: dict[str, str], text: str) -> RawFile | None:
+    href = attributes["href"].strip()
+    filename = link_filename(href, text)
+    if filename is None:
         return None
     yanked = attributes.get("data-yanked")
     return RawFile(

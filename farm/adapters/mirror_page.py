@@ -9,15 +9,13 @@ import json
 import re
 from html.parser import HTMLParser
 from typing import Any
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import urljoin
 
 import msgspec
 
-from farm.adapters.index_page import BadPage, without_credentials
+from farm.adapters.index_page import BadPage, link_filename, without_credentials
 from farm.model.mirrored import UpstreamPage
 
-_SUFFIXES = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz", ".tar.z", ".tar", ".egg", ".exe", ".msi", ".rpm", ".deb",
-             ".dmg")  # fmt: skip
 _NEWER = re.compile(r"\s*(?!1(\.|$))\d+")
 
 
@@ -149,15 +147,10 @@ class _Reader(HTMLParser):
 
 
 def _entry(attributes: dict[str, str], text: str) -> dict[str, Any] | None:
-    """Return a link as JSON says it; the name is the last part of the URL's path (PEP 503), else the link's text."""
+    """Return a link as JSON says it."""
     url, _, fragment = attributes["href"].strip().partition("#")
-    try:
-        filename = unquote(urlsplit(url).path.rsplit("/", 1)[-1])
-    except ValueError:
-        return None
-    if not filename.lower().endswith(_SUFFIXES):
-        filename = text
-    if not filename.lower().endswith(_SUFFIXES):
+    filename = link_filename(url, text)
+    if filename is None:
         return None
     algorithm, found, digest = fragment.partition("=")
     entry: dict[str, Any] = {

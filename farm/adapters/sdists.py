@@ -5,7 +5,6 @@ Sources: PEP 517 and 518 (build system), PEP 621 ([project]), core metadata 2.2 
 
 from __future__ import annotations
 
-import tomllib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,6 +13,7 @@ from farm.adapters.core_metadata import Fields, metadata_text, requires_txt
 from farm.adapters.page_cache import keep
 from farm.adapters.sdist_archive import Sdist, read_sdist
 from farm.adapters.sdist_native import needs_compiler, needs_rust
+from farm.adapters.toml_text import sub_table, toml_tables
 from farm.model.job import SdistFacts
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ class Sdists:
 
 def sdist_facts(pin: Pin, sdist: Sdist) -> SdistFacts:
     """Return the facts of an sdist's files."""
-    pyproject = _toml(sdist.text("pyproject.toml"))
-    system = _table(pyproject, "build-system")
+    pyproject = toml_tables(sdist.text("pyproject.toml"))
+    system = sub_table(pyproject, "build-system")
     requires = _DEFAULT_REQUIRES if "requires" not in system else _strings(system.get("requires"))
     backend = system.get("build-backend")
     backend = backend if isinstance(backend, str) else _DEFAULT_BACKEND
@@ -75,15 +75,15 @@ def sdist_facts(pin: Pin, sdist: Sdist) -> SdistFacts:
 def _asks(backend: str, pyproject: dict[str, Any]) -> bool:
     """Tell whether get_requires_for_build_wheel may add something; what each backend answers was read in its source."""
     family = backend.partition(".")[0].partition(":")[0]
-    tool = _table(pyproject, "tool")
+    tool = sub_table(pyproject, "tool")
     if family in {"poetry", "uv_build"}:
         return False
     if family == "hatchling":
-        return bool(_HATCH_ADDS & set(_keys(_table(_table(tool, "hatch"), "build"))))
+        return bool(_HATCH_ADDS & set(_keys(sub_table(sub_table(tool, "hatch"), "build"))))
     if family == "maturin":
-        return _table(tool, "maturin").get("bindings") == "cffi"
+        return sub_table(tool, "maturin").get("bindings") == "cffi"
     if family == "flit_core":
-        return bool(_table(pyproject, "project").get("dynamic"))
+        return bool(sub_table(pyproject, "project").get("dynamic"))
     return True
 
 
@@ -92,19 +92,6 @@ def _keys(table: dict[str, Any]) -> Iterator[str]:
         yield key
         if isinstance(value, dict):
             yield from _keys(value)
-
-
-def _toml(text: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        # The build will say it better than a survey can.
-        return {}
-
-
-def _table(parent: dict[str, Any], key: str) -> dict[str, Any]:
-    value = parent.get(key)
-    return value if isinstance(value, dict) else {}
 
 
 def _strings(value: object) -> tuple[str, ...]:
@@ -146,7 +133,7 @@ def _project(pyproject: dict[str, Any]) -> Fields | None:
     if dynamic & {"dependencies", "optional-dependencies", "requires-python"}:
         return None
     python = project.get("requires-python")
-    optional = {name: _strings(value) for name, value in _table(project, "optional-dependencies").items()}
+    optional = {name: _strings(value) for name, value in sub_table(project, "optional-dependencies").items()}
     return Fields(
         requires_dist=_strings(project.get("dependencies")) + tuple(_with_extras(optional)),
         requires_python=python if isinstance(python, str) else None,
