@@ -186,7 +186,7 @@ def _what(found: Explanation) -> Iterator[str]:
     if subject or where:
         yield f"{subject or 'a build'}{f' ({where})' if where else ''}"
     if found.cause == "unknown":
-        yield "cause: unknown; the most telling lines:"
+        yield "cause: unknown" + ("; the most telling lines:" if found.lines else ": no line of it looks like an error")
         for number, text in found.lines:
             yield f"  line {number}: {text[:200]}"
         return
