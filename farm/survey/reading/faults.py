@@ -62,6 +62,10 @@ class RefusedError(Exception):
         self.complaint = complaint
 
 
+# Some prose that was given by mistake has a fault in each line, and its own name would scroll away.
+_TOLD = 20
+
+
 class RequirementsError(UsageError):
     """Requirements files that cannot be read as pip reads them; `faults` has all of them, in the order of reading."""
 
@@ -70,8 +74,10 @@ class RequirementsError(UsageError):
         if len(self.faults) == 1:
             super().__init__(str(self.faults[0]), solution=self.faults[0].solution)
             return
-        told = [f"{fault}\n    to do: {fault.solution}" for fault in self.faults]
-        reason = "\n".join([f"{len(told)} faults in the requirements files", *told])
+        told = [f"{fault}\n    to do: {fault.solution}" for fault in self.faults[:_TOLD]]
+        left = len(self.faults) - len(told)
+        more = [f"and {left} more: is it a requirements file at all?"] if left else []
+        reason = "\n".join([f"{len(self.faults)} faults in the requirements files", *told, *more])
         super().__init__(reason, solution="correct the lines shown; nothing was looked up or built")
 
 

@@ -196,3 +196,10 @@ def test_fault_on_a_continued_line_has_its_own_line_number() -> None:
 def test_file_included_twice_is_told_once() -> None:
     error = refused({"r.txt": "-r b.txt\n-r b.txt\n", "b.txt": "foo bar\n"})
     assert {fault.line for fault in error.faults} == {1}
+
+
+def test_of_a_text_that_is_no_requirements_file_only_the_first_faults_are_told() -> None:
+    error = refused({"r.txt": "".join(f"some prose {number}\n" for number in range(50))})
+    assert len(error.faults) == 50
+    assert error.reason.count("to do:") == 20
+    assert error.reason.endswith("\nand 30 more: is it a requirements file at all?")
