@@ -194,6 +194,10 @@ FIELDS: tuple[Field, ...] = tuple(
         ("build.jobs", "jobs", _number(0, 1024), "a number of 0 to 1024", "0", "Builds side by side. 0: as many as there are processors."),
         ("build.time-limit", "time_limit", _seconds, 'a duration such as "1h"', '"1h"', "A build that takes longer is killed with its children."),
         ("build.memory", "memory", _bytes, 'a size such as "4GiB"', '"4GiB"', "Memory of one build container."),
+        ("build.heal", "heal", _choice("off", "propose", "apply"), '"off", "propose" or "apply"', '"apply"',
+         "What happens after a build has failed for a known reason: nothing, a proposal in the report, or the change and another attempt, at most five in all (docs/healing.md)."),
+        ("build.heal-memory", "heal_memory", _bytes, 'a size such as "8GiB"', '"8GiB"',
+         "What healing may raise the memory of a build to that ran out of it; never above the machine's."),
         ("build.processes", "processes", _number(16, 1 << 20), "a number of at least 16", "2048", "Processes and threads of one build container."),
         ("proof.time-limit", "proof_time_limit", _seconds, 'a duration such as "5m"', '"5m"', "A clean-room test that takes longer fails."),
         ("policy.build-from-source", "from_source", _names, "a list of project names", "[]",
@@ -248,6 +252,9 @@ RECIPE_FIELDS: tuple[Field, ...] = tuple(
         ("build-constraints", _texts, "a list of constraints", "[]", "Bounds on the versions of build requirements."),
         ("kind", _choice("native", "pure"), '"native" or "pure"', "as the sdist looks", "What the wheel must be."),
         ("skip-imports", _texts, "a list of modules", "[]", "Top-level modules that the proof must not import."),
+        ("graft", _texts, "a list of sonames", "[]",
+         "Libraries that the wheel brings along although every system of its platform is said to have them, e.g. `libX11.so.6`."),
+        ("memory", _bytes, 'a size such as "8GiB"', "as `build.memory`", "Memory of its build container."),
         ("network", _flag, "true or false", "false", "Leave the network on while building; the wheel's record says so."),
     )
 )  # fmt: skip

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from farm.model.demand import Demand
     from farm.model.direct import Asked, Direct, Settled, Unsettled
     from farm.model.gap import Resolution, Unresolved
+    from farm.model.healing import Candidate, Learned, Need
     from farm.model.image import Image, ImageSpec, Role
     from farm.model.job import Job, JobKey, Recipe, SdistFacts
     from farm.model.outcome import Failed, StagedWheel, TimedOut, Verdict, Verified
@@ -102,6 +103,10 @@ class Images(Protocol):
         """Return `base` with a recipe's system packages added; `base` itself when there are none."""
         ...
 
+    def alternatives(self, target: Target) -> tuple[ImageSpec, ...]:
+        """Return every builder image that serves a target and can be had here, the best first."""
+        ...
+
 
 class Builder(Protocol):
     """Builds one wheel in a container. Engine."""
@@ -151,6 +156,23 @@ class Room(Protocol):
 
     def place(self, source: Path, folder: Path, filename: str) -> Path:
         """Put a file into one of its folders (a link where possible) and return where."""
+        ...
+
+
+class Providers(Protocol):
+    def find(self, image: Image, need: Need) -> tuple[Candidate, ...]:
+        """Return the image's system packages that have what is needed, the best first; none when none has it.
+
+        UpstreamError when the package database cannot be had. Engine.
+        """
+        ...
+
+
+class Lessons(Protocol):
+    """The recipes that healed builds, kept with their evidence."""
+
+    def learn(self, learned: Learned) -> None:
+        """Keep a recipe, in the place of an older one for the same package, version and target."""
         ...
 
 

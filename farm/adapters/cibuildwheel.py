@@ -7,6 +7,7 @@ no network. Nothing of the sdist's own [tool.cibuildwheel] is read: our file is 
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sys
 import threading
@@ -136,9 +137,24 @@ def config(host: ContainerHost, request: BuildRequest) -> str:
         "test-command": "",
         "environment": {},
         # Lowest true policy: the wheel's symbols decide, not what the image calls itself.
-        "repair-wheel-command": "auditwheel repair --plat auto -w {dest_dir} {wheel}",
+        "repair-wheel-command": f"{_auditwheel(request)} repair --plat auto -w {{dest_dir}} {{wheel}}",
     }
     return "[tool.cibuildwheel]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in values.items())
+
+
+def _auditwheel(request: BuildRequest) -> str:
+    """Return the command that repairs. auditwheel has no option for what its policies say not to graft, so they are told
+    otherwise before it starts, in its own interpreter.
+    """
+    if not request.job.recipe.graft:
+        return "auditwheel"
+    code = (
+        "import sys; from auditwheel import policy; from auditwheel.main import main; "
+        'drop = frozenset(sys.argv.pop(1).split(",")); init = policy.Policy.__init__; '
+        'policy.Policy.__init__ = lambda self, **k: init(self, **dict(k, whitelist=k["whitelist"] - drop)); sys.exit(main())'
+    )
+    interpreter = '"$(sed -n "1s/^#!//p" "$(command -v auditwheel)")"'
+    return f"{interpreter} -c '{code}' {shlex.quote(','.join(request.job.recipe.graft))}"
 
 
 def diagnosis(completed: process.Completed, step: int, *, no_memory: bool) -> Diagnosis:
@@ -154,7 +170,7 @@ def diagnosis(completed: process.Completed, step: int, *, no_memory: bool) -> Di
     known = _MEANINGS.get(completed.returncode)
     if known is not None:
         return known
-    lines = tuple(line for line in completed.stdout.splitlines()[-80:] if not line.startswith("cibuildwheel: "))
+    lines = tuple(line for line in completed.stdout.splitlines()[-80:] if not line.startswith("cibuildwheel: ") and "\u2715" not in line)
     summary = telling_line(lines) or f"cibuildwheel ended with exit code {completed.returncode} while {doing}"
     return Diagnosis(cause="repair-failed" if repairing else "build-failed", summary=summary)
 

@@ -80,6 +80,17 @@ class DockerImages:
             f" or take a target that a Debian suite serves ({suites})",
         )
 
+    def alternatives(self, target: Target) -> tuple[ImageSpec, ...]:
+        """Return every builder image that serves a target and can be had here, the best first: a variant may have another
+        compiler or Rust.
+        """
+        libc = target_libc(target)
+        offers = [offer for offer in self._files.offers() if offer.family in self._settings.families]
+        found = (
+            candidates(offers, python=target.python_tag, libc=libc, arch=target.arch, role="builder") if libc else ()
+        )
+        return tuple(spec for spec in found if spec.family == "debian" or self.official_available(spec).available)
+
     def find(self, spec: ImageSpec) -> Image | None:
         """Return the image if one with today's inputs is in the engine; builds nothing."""
         if spec.family != "debian" and self._base(spec) is None:

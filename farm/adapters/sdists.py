@@ -5,6 +5,7 @@ Sources: PEP 517 and 518 (build system), PEP 621 ([project]), core metadata 2.2 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
     from farm.model.package import IndexFile, Pin
     from farm.ports import Downloads
 
-_SCHEMA = 1
+_SCHEMA = 2
 # PEP 517: what a project without a [build-system] table is built with.
 _DEFAULT_REQUIRES = ("setuptools>=40.8.0",)
 _DEFAULT_BACKEND = "setuptools.build_meta:__legacy__"
 _HATCH_ADDS = frozenset({"hooks", "dependencies", "require-runtime-dependencies", "require-runtime-features"})
+_INSTALLS = re.compile(r"\b(?:apt(?:-get)?|yum|dnf|microdnf|apk)\s+(?:-\S+\s+)*(?:install|add)\s+(?P<packages>[^;&|\n]+)")
+_PACKAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]+")
 _STATIC_FIELDS = frozenset({"requires-dist", "requires-python", "provides-extra"})
 
 
@@ -69,7 +72,24 @@ def sdist_facts(pin: Pin, sdist: Sdist) -> SdistFacts:
         asks=_asks(backend, pyproject),
         metadata=None if fields is None else metadata_text(pin, fields),
         provisional=provisional,
+        hints=_hints(sub_table(sub_table(pyproject, "tool"), "cibuildwheel")),
     )
+
+
+def _hints(settings: dict[str, Any]) -> tuple[str, ...]:
+    """Return the packages that cibuildwheel's `before-all` and `before-build` install on Linux."""
+    texts: list[str] = []
+    for table in (settings, sub_table(settings, "linux"), *_overrides(settings)):
+        for key in ("before-all", "before-build"):
+            value = table.get(key)
+            texts += [value] if isinstance(value, str) else _strings(value)
+    words = (word for text in texts for call in _INSTALLS.finditer(text) for word in call["packages"].split())
+    return tuple(dict.fromkeys(word for word in words if _PACKAGE_NAME.fullmatch(word)))
+
+
+def _overrides(settings: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    found = settings.get("overrides")
+    return tuple(one for one in found if isinstance(one, dict)) if isinstance(found, list) else ()
 
 
 def _asks(backend: str, pyproject: dict[str, Any]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import escape, quoteattr
 
 from farm.model.report import THERE
 
@@ -46,10 +46,23 @@ def _case(row: Row) -> str:
         f' time="{row.seconds:.3f}"'
     )
     verdict = _verdict(row)
-    return f"{head}><{verdict} message={_attribute(row.reason)}/></testcase>" if verdict else f"{head}/>"
+    inner = f"<{verdict} message={_attribute(row.reason)}/>" if verdict else ""
+    inner += f"<system-out>{escape(_clean(_story(row)))}</system-out>" if row.tried or row.proposal else ""
+    return f"{head}>{inner}</testcase>" if inner else f"{head}/>"
+
+
+def _story(row: Row) -> str:
+    """What was tried at a package before its last attempt, and what healed it."""
+    lines = [f"attempt {one.build}: {one.diagnosis.summary}; then {one.change}" for one in row.tried]
+    lines += [f"healed by {', '.join(row.healed)}"] if row.healed else []
+    lines += [f"may heal it: {row.proposal}"] if row.proposal else []
+    return "\n".join(lines)
 
 
 def _attribute(text: str) -> str:
+    return quoteattr(_clean(text))
+
+
+def _clean(text: str) -> str:
     """XML 1.0 has no way to write most control characters; build logs hold them."""
-    kept = "".join(c if c in "\t\n" or (ord(c) >= 32 and not 0xD800 <= ord(c) <= 0xDFFF) else "�" for c in text)
-    return quoteattr(kept)
+    return "".join(c if c in "\t\n" or (ord(c) >= 32 and not 0xD800 <= ord(c) <= 0xDFFF) else "�" for c in text)

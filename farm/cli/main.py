@@ -71,6 +71,7 @@ COMMANDS = {
     "fsck": "farm.cli.fsck:fsck",
     "gc": "farm.cli.gc:gc",
     "export": "farm.cli.export:export",
+    "recipe": "farm.cli.recipe:recipe",
     "log": "farm.cli.history:log",
     "status": "farm.cli.history:status",
 }

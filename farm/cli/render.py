@@ -14,6 +14,7 @@ from farm.model.report import SCHEMA, THERE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from farm.model.outcome import Diagnosis
     from farm.model.report import Cost, Report, Row
 
 WORDS = {
@@ -168,17 +169,27 @@ def _reason(row: Row) -> str:
         text += f" in {row.seconds:.1f} s"
     if row.state == "build" and row.estimate_s is not None:
         text += f" (about {duration(row.estimate_s)})" if row.estimate_s else " (served by another target's wheel, as far as can be told)"
-    if row.reason:
-        told = row.reason.replace("\n", "\n      ")
-        text += f": {told}"
+    told = "; ".join(filter(None, (row.reason, f"healed by {', '.join(row.healed)}" if row.healed else "")))
+    if told:
+        text += ": " + told.replace("\n", "\n      ")
     if row.required_by and row.state != "built":
         text += f" (for {', '.join(row.required_by[:3])}{', …' if len(row.required_by) > 3 else ''})"
     if row.diagnosis and row.diagnosis.line and row.diagnosis.line not in row.reason:
         text += f"\n      line {row.diagnosis.number}: {row.diagnosis.line}"
     if row.diagnosis and row.diagnosis.remedy:
         text += f"\n      hint: {row.diagnosis.remedy}"
+    text += _story(row)
     if row.attempt and row.state in {"failed", "timed-out"}:
         text += f"\n      log: farm log {row.attempt}"
+    return text
+
+
+def _story(row: Row) -> str:
+    """What was tried before the last attempt, and what was not but may help."""
+    text = f"\n      may heal it: {row.proposal}" if row.proposal else ""
+    for number, tried in enumerate(row.tried, start=1):
+        taken_back = "" if tried.kept else " (did not help, taken back)"
+        text += f"\n      attempt {number} ({tried.build}): {tried.diagnosis.summary}; then {tried.change}{taken_back}"
     return text
 
 
@@ -262,17 +273,28 @@ def _cell(row: Row) -> dict[str, Any]:
     if row.url:
         cell |= {"url": row.url, "commit": row.commit or None}
     if row.diagnosis:
-        found = row.diagnosis
-        cell["diagnosis"] = {
-            "cause": found.cause,
-            "summary": found.summary,
-            "line": found.line,
-            "number": found.number,
-            "remedy": found.remedy,
-            "subject": found.subject,
-            "confidence": found.confidence,
-        }
+        cell["diagnosis"] = _diagnosis(row.diagnosis)
+    if row.tried:
+        cell["healed_by"] = list(row.healed)
+        cell["attempts"] = [
+            {"build": one.build, "stage": one.stage, "diagnosis": _diagnosis(one.diagnosis), "change": one.change, "kept": one.kept}
+            for one in row.tried
+        ]
+    if row.proposal:
+        cell["proposal"] = row.proposal
     return cell
+
+
+def _diagnosis(found: Diagnosis) -> dict[str, Any]:
+    return {
+        "cause": found.cause,
+        "summary": found.summary,
+        "line": found.line,
+        "number": found.number,
+        "remedy": found.remedy,
+        "subject": found.subject,
+        "confidence": found.confidence,
+    }
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -8,7 +8,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from farm.engine.machine import Machine, Progress
-from farm.model.messages import BuildDone, Command, Event, PublishDone, Stop, VerifyDone
+from farm.model.messages import BuildDone, Command, Event, MendDone, PublishDone, Stop, VerifyDone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +35,9 @@ class LocalEngine:
     hands let go, which whoever calls it has to bring about (kill the containers). Both are safe in a signal handler.
     """
 
-    def __init__(self, carry: Callable[[Command], Event], *, limit: int) -> None:
+    def __init__(self, carry: Callable[[Command], Event], *, limit: int, heal: bool = False) -> None:
         self._carry = carry
+        self._heal = heal
         self._limit = limit
         # SimpleQueue: `put` may be interrupted by a signal handler that calls `put` itself.
         self._inbox: SimpleQueue[Event | BaseException] = SimpleQueue()
@@ -59,7 +60,7 @@ class LocalEngine:
         The farm's own failure (EngineError, StoreError, a bug) does: nothing new starts, what runs may finish, and the
         failure is in the answer's `broken`.
         """
-        machine = Machine(plan, limit=self._limit)
+        machine = Machine(plan, limit=self._limit, heal=self._heal)
         broken: BaseException | None = None
         with ThreadPoolExecutor(max_workers=self._limit, thread_name_prefix="farm") as pool:
             under_way = 0
@@ -92,7 +93,7 @@ class LocalEngine:
     def _do(self, command: Command) -> None:
         try:
             event = self._carry(command)
-            assert isinstance(event, BuildDone | VerifyDone | PublishDone)
+            assert isinstance(event, BuildDone | VerifyDone | PublishDone | MendDone)
             self._inbox.put(event)
         except BaseException as error:  # noqa: BLE001 - the outermost loop of a worker thread; raised again by the caller
             self._inbox.put(error)

@@ -4,6 +4,7 @@ resumed and simulated runs share it.
     waiting -> building -> built -> verifying -> verified -> publishing -> published
                   |                    |                          |
                   +----------------> failed <----------------------+
+                  +-> broken -> mending -> waiting (changed, to be tried again) | failed
     waiting -> blocked (a job it needs failed) | covered (another job's wheel serves it) | cancelled (Stop)
 """
 
@@ -12,24 +13,40 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, assert_never
 
-from farm.model.messages import Build, BuildDone, Command, Event, Publish, PublishDone, Stop, Verify, VerifyDone
+from farm.model.messages import (
+    Build,
+    BuildDone,
+    Command,
+    Event,
+    Mend,
+    MendDone,
+    Publish,
+    PublishDone,
+    Stop,
+    Verify,
+    VerifyDone,
+)
 from farm.model.outcome import Built, Failed, Published, TimedOut, Verified
 from farm.model.package import tags_of
 
 if TYPE_CHECKING:
+    from farm.model.healing import Mend as Change
     from farm.model.job import Job, JobId, Plan
 
 State = Literal[
     "waiting", "building", "built", "verifying", "verified", "publishing", "published", "failed", "blocked", "covered",
-    "cancelled",
+    "cancelled", "broken", "mending",
 ]  # fmt: skip
-RUNNING: frozenset[State] = frozenset({"building", "verifying", "publishing"})
+RUNNING: frozenset[State] = frozenset({"building", "verifying", "publishing", "mending"})
 FINAL: frozenset[State] = frozenset({"published", "failed", "blocked", "covered", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Where one job is. `why` names the job that blocks or covers it; the rest is what came out so far."""
+    """Where one job is. `why` names the job that blocks or covers it; the rest is what came out so far.
+
+    `proposal` is what might heal a job that failed, where that was not tried.
+    """
 
     job: Job
     state: State = "waiting"
@@ -38,6 +55,7 @@ class Progress:
     published: Published | None = None
     failure: Failed | TimedOut | None = None
     why: JobId | None = None
+    proposal: Change | None = None
 
 
 class ImpossibleEvent(AssertionError):  # noqa: N818 - names the thing
@@ -45,10 +63,11 @@ class ImpossibleEvent(AssertionError):  # noqa: N818 - names the thing
 
 
 class Machine:
-    """Decides what to do next. `limit` is how many commands may be under way at once."""
+    """Decides what to do next. `limit` is how many commands may be under way at once; `heal` has failed builds mended."""
 
-    def __init__(self, plan: Plan, *, limit: int) -> None:
+    def __init__(self, plan: Plan, *, limit: int, heal: bool = False) -> None:
         self._limit = limit
+        self._heal = heal
         self._jobs: dict[JobId, Progress] = {job.id: Progress(job=job) for job in plan.jobs}
         self._stopped = False
 
@@ -76,6 +95,8 @@ class Machine:
                 self._after_verify(event)
             case PublishDone():
                 self._after_publish(event)
+            case MendDone():
+                self._after_mend(event)
             case _:
                 assert_never(event)
         return self._advance()
@@ -92,14 +113,22 @@ class Machine:
         if isinstance(event.outcome, Built):
             self._jobs[event.job] = replace(progress, state="built", built=event.outcome)
         else:
-            self._jobs[event.job] = replace(progress, state="failed", failure=event.outcome)
+            mend = self._heal and isinstance(event.outcome, Failed)
+            self._jobs[event.job] = replace(progress, state="broken" if mend else "failed", failure=event.outcome)
+
+    def _after_mend(self, event: MendDone) -> None:
+        progress = self._expect(event.job, "mending")
+        if event.better is None:
+            self._jobs[event.job] = replace(progress, state="failed", proposal=event.proposal)
+        else:
+            self._jobs[event.job] = replace(progress, state="waiting", job=event.better, built=None)
 
     def _after_verify(self, event: VerifyDone) -> None:
         progress = self._expect(event.job, "verifying")
         if isinstance(event.outcome, Verified):
             self._jobs[event.job] = replace(progress, state="verified", verified=event.outcome)
         else:
-            self._jobs[event.job] = replace(progress, state="failed", failure=event.outcome)
+            self._jobs[event.job] = replace(progress, state="broken" if self._heal else "failed", failure=event.outcome)
 
     def _after_publish(self, event: PublishDone) -> None:
         progress = self._expect(event.job, "publishing")
@@ -117,7 +146,7 @@ class Machine:
         free = self._limit - sum(progress.state in RUNNING for progress in self._jobs.values())
         commands: list[Command] = []
         # What is nearly done goes first: a published wheel frees its dependants and cannot be lost any more.
-        for state in ("verified", "built", "waiting"):
+        for state in ("verified", "built", "broken", "waiting"):
             for progress in tuple(self._jobs.values()):
                 if len(commands) >= free:
                     return tuple(commands)
@@ -137,6 +166,10 @@ class Machine:
                     changed = True
 
     def _doomed(self, progress: Progress) -> Progress | None:
+        if progress.state == "waiting" and self._stopped and progress.failure is not None:
+            return replace(progress, state="failed")
+        if progress.state == "broken":
+            return replace(progress, state="failed") if self._stopped else None
         if progress.state not in {"waiting", "built"}:
             return None
         for need in (*progress.job.needs, *progress.job.beside):
@@ -160,6 +193,9 @@ class Machine:
             proofs = tuple(proof for proof in job.proofs if proof.target.rank(tags) is not None)
             beside = {need: b for need in job.beside if (b := self._built(need))}
             return Verify(job=job, built=progress.built, proofs=proofs, made=beside)
+        if progress.state == "broken" and isinstance(progress.failure, Failed):
+            self._jobs[job.id] = replace(progress, state="mending")
+            return Mend(job=job, failure=progress.failure)
         if progress.state == "verified" and progress.verified:
             self._jobs[job.id] = replace(progress, state="publishing")
             return Publish(job=job, verified=progress.verified)

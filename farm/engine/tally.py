@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
+from farm.model.healing import mended
 from farm.model.job import make_job_id
 from farm.model.outcome import Failed, TimedOut
+from farm.model.report import Tried
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,17 +28,30 @@ def tally(rows: Iterable[Row], jobs: Iterable[Progress]) -> tuple[Row, ...]:
 
 
 def _after(row: Row, progress: Progress, jobs: dict[JobId, Progress]) -> Row:
+    row = replace(row, tried=_tried(progress))
     match progress.state:
         case "published" | "covered":
             return _built(row, progress)
         case "failed":
-            return _failed(row, progress)
+            found = _failed(row, progress)
+            return replace(found, proposal=progress.proposal.text) if progress.proposal else found
         case "blocked":
             return replace(row, state="blocked", reason=f"needs {_subject(progress, jobs)}, which failed")
-        case "cancelled" | "waiting" | "building" | "built" | "verifying" | "verified" | "publishing":
+        case "cancelled" | "waiting" | "broken" | "mending" | "building" | "built" | "verifying" | "verified" | "publishing":
             return replace(row, state="cancelled", reason="stopped before it was done")
         case _:
             assert_never(progress.state)
+
+
+def _tried(progress: Progress) -> tuple[Tried, ...]:
+    helped = mended(progress.job.trials)
+    return tuple(
+        Tried(
+            build=trial.attempt, stage=trial.stage, diagnosis=trial.diagnosis, change=trial.mend.text,
+            kept=any(mend is trial.mend for mend in helped),
+        )
+        for trial in progress.job.trials
+    )  # fmt: skip
 
 
 def _subject(progress: Progress, jobs: dict[JobId, Progress]) -> str:

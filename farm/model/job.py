@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, NewType
 
 if TYPE_CHECKING:
     from farm.model.direct import Direct
+    from farm.model.healing import Trial
     from farm.model.image import ImageSpec
     from farm.model.package import Digest, IndexFile, Pin
     from farm.model.target import Target
@@ -29,7 +30,8 @@ class Recipe:
     `system_packages` maps an image family ("debian", "manylinux", "musllinux") to the names in its package manager.
     `build_requires` are added to the sdist's own, `build_constraints` bound them. `kind` overrides what the sdist
     looks like. `skip_imports` are modules that the proof does not import (with the reason in config.toml). `network`
-    leaves the network on while building; recorded.
+    leaves the network on while building; recorded. `memory` is how many bytes a build may have, 0 for the farm's own limit.
+    `graft` are libraries that the wheel brings along although its platform's policy says that every system has them.
     """
 
     system_packages: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -40,6 +42,8 @@ class Recipe:
     kind: Kind | None = None
     skip_imports: tuple[str, ...] = ()
     network: bool = False
+    memory: int = 0
+    graft: tuple[str, ...] = ()
 
     def packages_for(self, family: str) -> tuple[str, ...]:
         return dict(self.system_packages).get(family, ())
@@ -53,7 +57,8 @@ class SdistFacts:
     `asks` tells that the backend may require more when asked (PEP 517 get_requires_for_build_wheel).
     `metadata` is its METADATA text where that is static (`provisional` False) or guessed from an egg-info
     (`provisional` True); None where nothing is known. `native` tells whether it holds sources that a compiler would
-    read; `rust` whether it needs cargo.
+    read; `rust` whether it needs cargo. `hints` are the system packages that its own cibuildwheel configuration installs on Linux,
+    by whichever package manager: read, never run.
     """
 
     build_requires: tuple[str, ...]
@@ -63,6 +68,7 @@ class SdistFacts:
     asks: bool
     metadata: str | None
     provisional: bool
+    hints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +97,7 @@ class Job:
     with everything they need; `asks` tells whether the backend may want more and has to be asked. `after` is the job
     whose wheel may make this one unnecessary (the same pin for an older Python). `direct` tells where the sources are from
     when that is no index; `sdist` is then their archive in the store, and the wheel does not go to the project's page.
+    `trials` are the attempts of this run that failed, with what was changed after each.
     """
 
     id: JobId
@@ -108,6 +115,7 @@ class Job:
     via: tuple[str, ...]
     after: JobId | None = None
     direct: Direct | None = None
+    trials: tuple[Trial, ...] = ()
 
     @property
     def needs(self) -> tuple[JobId, ...]:
@@ -161,6 +169,8 @@ def job_key(job: Job, image: str, dependencies: tuple[tuple[str, Digest], ...]) 
     `image` is the engine's image ID (overlay included); `dependencies` are (file name, sha256) of the wheels that the
     build environment holds. Raising `_KEY_SCHEMA` makes every wheel new: do so when the way of building changes.
     """
+    # Inputs that most recipes lack: without them a key stays what it was before they came to be.
+    seldom = {"build_requires": job.recipe.build_requires, "graft": job.recipe.graft}
     inputs = {
         "schema": _KEY_SCHEMA,
         "sdist": job.sdist.sha256,
@@ -171,6 +181,7 @@ def job_key(job: Job, image: str, dependencies: tuple[tuple[str, Digest], ...]) 
             "environment": job.recipe.environment,
             "config_settings": job.recipe.config_settings,
             "network": job.recipe.network,
+            **{key: value for key, value in seldom.items() if value},
         },
     }
     return JobKey(hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest())

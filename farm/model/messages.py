@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from farm.model.healing import Mend as Change
     from farm.model.job import Job, JobId, Proof
     from farm.model.outcome import Built, Failed, Published, TimedOut, Verified
 
@@ -38,7 +39,15 @@ class Publish:
     verified: Verified
 
 
-Command = Build | Verify | Publish
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mend:
+    """Find what may heal this job, whose build has just failed."""
+
+    job: Job
+    failure: Failed
+
+
+Command = Build | Verify | Publish | Mend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +69,17 @@ class PublishDone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MendDone:
+    """`better` is the job as it is to be tried next, None when nothing is left; `proposal` is what a person may want to do."""
+
+    job: JobId
+    better: Job | None = None
+    proposal: Change | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
     """The user asked to stop: start nothing new."""
 
 
-Event = BuildDone | VerifyDone | PublishDone | Stop
+Event = BuildDone | VerifyDone | PublishDone | MendDone | Stop

@@ -18,13 +18,25 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """An attempt that failed before the last one, and the change that followed. `kept` is False for one that was taken back."""
+
+    build: str
+    stage: str
+    diagnosis: Diagnosis
+    change: str
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One package for one target.
 
     `reason` says why it is in that state; `file` is the wheel that serves it. `attempt` names the log (`farm log`).
     `required_by` are names of packages, or FILE:LINE of requirements, that ask for it. `seconds` is the build's time,
     `estimate_s` what it is expected to be, in seconds, by past builds; None without any. `url` is where it is from when that
-    is no index, without credentials; `commit` is the repository's.
+    is no index, without credentials; `commit` is the repository's. `tried` are the earlier attempts of the run, `proposal` is
+    what may heal a package that failed, where that was not tried.
     """
 
     name: str
@@ -40,6 +52,13 @@ class Row:
     estimate_s: float | None = None
     url: str = ""
     commit: str = ""
+    tried: tuple[Tried, ...] = ()
+    proposal: str = ""
+
+    @property
+    def healed(self) -> tuple[str, ...]:
+        """What a build that failed at first was healed by; empty where it did not fail, or was not healed."""
+        return tuple(tried.change for tried in self.tried if tried.kept) if self.state == "built" else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
     from packaging.utils import NormalizedName
 
+    from farm.model.healing import HealMode
     from farm.model.package import Pin, Version
     from farm.model.target import Target
 
@@ -47,6 +48,8 @@ class Settings:
     jobs: int = 0
     time_limit: float = 3600.0
     memory: int = 4 << 30
+    heal: HealMode = "apply"
+    heal_memory: int = 8 << 30
     processes: int = 2048
     proof_time_limit: float = 300.0
     from_source: frozenset[NormalizedName] = frozenset()

@@ -34,7 +34,7 @@ class PlanPorts:
     resolver: Resolver
     sdists: Sdists
     image: Callable[[Target], ImageSpec]
-    recipe: Callable[[Pin], Recipe]
+    recipe: Callable[[Pin, Target], Recipe]
 
 
 class _Refused(Exception):  # noqa: N818 - private: ends the planning of one gap
@@ -109,7 +109,7 @@ class _Draft:
     def _job(self, cell: Cell) -> Job:
         assert isinstance(cell.presence, Missing)
         image = self._ports.image(cell.target)
-        recipe = self._ports.recipe(cell.pin)
+        recipe = self._ports.recipe(cell.pin, cell.target)
         facts = self._facts(cell, cell.presence)
         needed = self._requirements(cell, (*facts.build_requires, *recipe.build_requires), recipe)
         kind = recipe.kind or ("native" if facts.native else "pure")

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from farm.adapters.clock import SystemClock
+from farm.adapters.lessons import Lessons
 from farm.adapters.pipconfig import Machine as PipMachine
 from farm.adapters.pipconfig import default_index, read_settings, with_indexes
 from farm.adapters.rooms import Rooms
 from farm.adapters.store import Store
+from farm.model.recipes import merged
 from farm.serve.simple import render_project
 from farm.wire.site import certificates, host_environment, image_variables, processors, proxies
 
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from farm.model.demand import Demand, IndexOptions
     from farm.model.gap import Matrix
     from farm.model.image import Family, ImageSpec
-    from farm.model.job import Plan
+    from farm.model.job import Plan, Recipe
     from farm.model.lock import Choice
     from farm.model.messages import Command, Event
     from farm.model.package import Pin
@@ -102,6 +104,21 @@ class Farm:
     @cached_property
     def rooms(self) -> Rooms:
         return Rooms(self.root)
+
+    @cached_property
+    def lessons(self) -> Lessons:
+        """The recipes that healed builds."""
+        return Lessons(self.root / "recipes")
+
+    def recipe(self, pin: Pin, target: Target) -> Recipe:
+        """Return config.toml's recipe for a pin, with what healed its builds before; the former holds where they differ."""
+        configured = self.settings.recipe(pin)
+        if self.settings.heal != "apply":
+            return configured
+        found = merged(configured, self.lessons.recipe(pin, target))
+        if found != configured:
+            self.note(f"{pin} is built with what healed it before (`farm recipe export {pin.name}`)")
+        return found
 
     @cached_property
     def pip(self) -> IndexSettings:
@@ -279,7 +296,7 @@ class Farm:
             self._learn(event, plan)
             return event
 
-        self._engine = LocalEngine(carried, limit=self.jobs)
+        self._engine = LocalEngine(carried, limit=self.jobs, heal=self.settings.heal != "off")
         finished = self._engine.run(plan, lambda _: None)
         if not (finished.stopped or finished.broken):
             from farm.wire.targets import remember_used  # noqa: PLC0415 - only when something is built

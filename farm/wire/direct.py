@@ -79,7 +79,7 @@ def _ask(farm: Farm, file: IndexFile, name: NormalizedName | None, target: Targe
 
     pin = Pin(name=name or _NAMELESS, version=_UNTOLD)
     facts = farm.reading(IndexOptions()).sdists.facts(pin, file)
-    return prepare((pin, file, target), facts, farm.settings.recipe(pin), Workshop(farm).build_ports())
+    return prepare((pin, file, target), facts, farm.recipe(pin, target), Workshop(farm).build_ports())
 
 
 def tell_where(farm: Farm, matrix: Matrix) -> None:

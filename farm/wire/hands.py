@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from farm.adapters.build_tag import WheelTagger
@@ -11,15 +12,17 @@ from farm.adapters.container import ContainerHost, remove_leftovers
 from farm.adapters.crates import CargoCrates
 from farm.adapters.docker_engine import connect, translated
 from farm.adapters.inspector import WheelInspector
+from farm.adapters.providers import ImageProviders
 from farm.adapters.rooms import QUESTION
 from farm.adapters.runtime import DockerProver
 from farm.errors import EngineError
 from farm.model.build import Limits
 from farm.model.demand import IndexOptions
-from farm.wire.site import processors, proxies
+from farm.wire.site import memory, processors, proxies
 from farm.work.build import BuildPorts
 from farm.work.carry import Hands
 from farm.work.diagnosis.knowledge import knowledge
+from farm.work.mend import MendPorts
 from farm.work.naming import Naming
 from farm.work.publish import PublishPorts
 from farm.work.verify import VerifyPorts
@@ -101,8 +104,35 @@ class Workshop:
                 clock=farm.clock, store=farm.store, catalogue=farm.catalogue, progress=farm.progress, private=settings.is_private,
                 served=settings.served,
             ),
+            mend=self._mend_ports(),
             new_attempt=self._new_attempt,
         )
+
+    def _mend_ports(self) -> MendPorts:
+        farm, reading, settings = self._farm, self._reading, self._farm.settings
+        providers = ImageProviders(
+            self._host, cache=farm.cache / "packages", limits=self._limits, environment=tuple(sorted(proxies(farm.env).items()))
+        )
+        return MendPorts(
+            mode=settings.heal,
+            memory=settings.memory,
+            most_memory=min(settings.heal_memory, memory()),
+            pause=self._pause,
+            cancelled=lambda: farm.abandoned,
+            images=farm.images,
+            providers=providers,
+            sdists=reading.sdists,
+            toolbox=reading,
+            upstream=reading.upstream,
+            configured=settings.recipe,
+            lessons=farm.lessons,
+            progress=farm.progress,
+        )
+
+    def _pause(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self._farm.abandoned and (left := until - time.monotonic()) > 0:
+            time.sleep(min(0.5, left))
 
     def _new_attempt(self, job: Job) -> str:
         attempt = self._farm.new_id()

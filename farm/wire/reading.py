@@ -131,7 +131,7 @@ class Reading:
             resolver=self.resolver,
             sdists=self.sdists,
             image=self._farm.builder_image,
-            recipe=self._farm.settings.recipe,
+            recipe=self._farm.recipe,
         )
 
     def wheels(self, texts: Sequence[str], recipe: Recipe, target: Target) -> tuple[IndexFile, ...]:
@@ -154,7 +154,7 @@ class Reading:
 
         try:
             facts = self.sdists.facts(pin, file)
-            recipe = self._farm.settings.recipe(pin)
+            recipe = self._farm.recipe(pin, target)
             return prepare((pin, file, target), facts, recipe, Workshop(self._farm).build_ports())
         except UpstreamError:
             raise

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from farm.errors import FarmError, UpstreamError
+from farm.errors import FarmError, ImageError, UpstreamError
 from farm.model.attempt import Attempt
 from farm.model.build import BadSdist, BuildFailed, BuildRequest, IntegrityError, Limits
 from farm.model.job import job_key
 from farm.model.outcome import Built, Diagnosis, Failed, StagedWheel, TimedOut
 from farm.model.package import parse_wheel_name
 from farm.work.diagnosis.explain import diagnose
+from farm.work.heal import PACKAGES_FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from farm.model.image import Image
     from farm.model.job import Job, JobKey
     from farm.model.messages import Build
     from farm.model.package import Digest, IndexFile
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
     from farm.work.diagnosis.explain import Knowledge
     from farm.work.naming import Naming
 
+_TELLING = re.compile(r"^E: |[Ee]rror|ERROR|No match|unable to select")
+_UNREACHED = re.compile(r"Temporary failure|Could not (?:resolve|connect)|Failed to fetch|Connection (?:failed|timed out)|network error")
 # Zip archives cannot tell a time before 1980; builds that pack one read SOURCE_DATE_EPOCH.
 EPOCH_WITHOUT_UPLOAD_TIME = 1_577_836_800
 
@@ -181,11 +186,14 @@ class _Attempt:
 
     def _explain(self, known: Diagnosis) -> Diagnosis:
         """What the builder alone knows (out of memory, no wheel produced) stands; a plain failure is read off the log."""
-        if known.cause != "build-failed":
+        if known.cause not in {"build-failed", "repair-failed"}:
             return known
         lines = self._ports.rooms.log_lines(self._attempt.id)
         told = ("" if number <= self._explained else line for number, line in enumerate(lines, start=1))
         found = diagnose(told, self._ports.knowledge)
+        if known.cause == "repair-failed":
+            # A wheel without the binary that it should have: an optional extension could not be compiled, and the log says why.
+            return found if found.cause.startswith(("missing-", "wheel-repair")) else known
         return replace(found, summary=known.summary) if found.cause == "unknown" and not found.line else found
 
     def _fetch(self) -> BuildRequest:
@@ -193,8 +201,7 @@ class _Attempt:
         self._say("fetching")
         job, ports = self._job, self._ports
         sdist = ports.downloads.fetch(job.sdist)
-        base = ports.images.ensure(job.image, self._say)
-        image = ports.images.overlay(base, job.recipe.packages_for(job.image.family), self._say)
+        image = self._image()
         wheels = self._room.folder("wheels")
         for dependency in job.requires:
             if dependency.file is not None:
@@ -213,9 +220,22 @@ class _Attempt:
             log=self._room.log,
             out=self._room.folder("out"),
             attempt=self._attempt.id,
-            limits=ports.limits,
+            limits=replace(ports.limits, memory=job.recipe.memory or ports.limits.memory),
             epoch=int(uploaded.timestamp()) if uploaded else EPOCH_WITHOUT_UPLOAD_TIME,
         )
+
+    def _image(self) -> Image:
+        job, ports = self._job, self._ports
+        base = ports.images.ensure(job.image, self._say)
+        try:
+            return ports.images.overlay(base, job.recipe.packages_for(job.image.family), self._say)
+        except ImageError as error:
+            # What one package asks for, or once needed, must not end the run of all others.
+            line = next((text for text in reversed(error.reason.splitlines()) if _TELLING.search(text)), error.reason.splitlines()[-1])
+            cause = "network" if _UNREACHED.search(error.reason) else PACKAGES_FAILED
+            remedy = f"correct system-packages in [recipes.{job.pin.name}], or `farm recipe forget {job.pin.name}`"
+            summary = f"system packages cannot be installed: {line}"
+            raise BuildFailed(Diagnosis(cause=cause, summary=summary, line=line, remedy=remedy)) from error
 
     def _add(self, folder: Path, source: Path, filename: str) -> None:
         placed = self._room.place(source, folder, filename)

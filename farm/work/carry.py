@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
-from farm.model.messages import Build, BuildDone, Command, Event, Publish, PublishDone, Verify, VerifyDone
+from farm.model.messages import Build, BuildDone, Command, Event, Mend, Publish, PublishDone, Verify, VerifyDone
+from farm.model.outcome import Published
 from farm.work.build import BuildPorts, build
+from farm.work.learn import learned, proposed
+from farm.work.mend import MendPorts, mend
 from farm.work.publish import PublishPorts, publish
 from farm.work.verify import VerifyPorts, verify
 
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from farm.model.job import Job
+    from farm.model.messages import MendDone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +27,7 @@ class Hands:
     build: BuildPorts
     verify: VerifyPorts
     publish: PublishPorts
+    mend: MendPorts
     new_attempt: Callable[[Job], str]
 
 
@@ -34,6 +39,29 @@ def carry(command: Command, hands: Hands) -> Event:
         case Verify():
             return VerifyDone(job=command.job.id, outcome=verify(command, hands.verify))
         case Publish():
-            return PublishDone(job=command.job.id, outcome=publish(command, hands.publish))
+            return _published(command, hands)
+        case Mend():
+            return _mended(command, hands)
         case _:
             assert_never(command)
+
+
+def _published(command: Publish, hands: Hands) -> PublishDone:
+    outcome = publish(command, hands.publish)
+    job = command.job
+    # Only what has passed its proof has been healed. What is on no index has no versions that could need the same.
+    if isinstance(outcome, Published) and job.trials and job.direct is None:
+        lesson = learned(job, hands.mend.configured(job.pin), hands.publish.clock.now())
+        if lesson is not None:
+            hands.mend.lessons.learn(lesson)
+    return PublishDone(job=job.id, outcome=outcome)
+
+
+def _mended(command: Mend, hands: Hands) -> MendDone:
+    done = mend(command, hands.mend)
+    job = command.job
+    if done.proposal is not None and job.direct is None:
+        now = hands.publish.clock.now()
+        hands.mend.lessons.learn(proposed(job, command.failure, done.proposal, hands.mend.configured(job.pin), now))
+    return done
+

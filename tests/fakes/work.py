@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING
 
 from farm.errors import UpstreamError
 from farm.model.build import BuildRequest, IntegrityError, Limits, ProofRequest, WheelFacts
+from farm.model.healing import Candidate
 from farm.model.image import Image, ImageSpec
-from farm.model.job import SdistFacts
+from farm.model.job import Recipe, SdistFacts
 from farm.model.outcome import Check, Failed, StagedWheel, TimedOut, Verdict
 from farm.model.package import Digest
 from farm.work.build import BuildPorts
+from farm.work.carry import Hands
 from farm.work.diagnosis.knowledge import knowledge
+from farm.work.mend import MendPorts
 from farm.work.naming import Naming
 from farm.work.publish import PublishPorts
 from farm.work.verify import VerifyPorts
@@ -26,8 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from farm.model.healing import HealMode, Learned, Need
     from farm.model.image import Role
-    from farm.model.job import Job, Recipe
+    from farm.model.job import Job
     from farm.model.package import IndexFile, Pin
     from farm.model.target import Target
 
@@ -101,6 +106,7 @@ class FakeImages:
     """ports.Images whose digests follow from what is in them."""
 
     added: list[tuple[str, ...]] = field(default_factory=list)
+    others: tuple[ImageSpec, ...] = ()
 
     def choose(self, target: Target, role: Role) -> ImageSpec:
         return ImageSpec(family="debian", variant="bookworm", arch=target.arch, role=role)
@@ -113,6 +119,10 @@ class FakeImages:
             return base
         self.added.append(tuple(packages))
         return _image(base.spec, f"{base.digest} {' '.join(packages)}")
+
+
+    def alternatives(self, target: Target) -> tuple[ImageSpec, ...]:
+        return (self.choose(target, "builder"), *self.others)
 
 
 def _image(spec: ImageSpec, content: str) -> Image:
@@ -180,6 +190,30 @@ class FakeToolbox:
 
 
 @dataclass(kw_only=True)
+class FakeProviders:
+    """ports.Providers: (kind, name) of a need maps to the packages that have it; `down` when the database cannot be had."""
+
+    packages: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    down: bool = False
+    asked: list[Need] = field(default_factory=list)
+
+    def find(self, image: Image, need: Need) -> tuple[Candidate, ...]:
+        if self.down:
+            raise UpstreamError("the package database did not answer", solution="try again")
+        self.asked.append(need)
+        found = self.packages.get((need.kind, need.name), ())
+        return tuple(Candidate(package=package, path=f"usr/include/{need.name}") for package in found)
+
+
+@dataclass(kw_only=True)
+class FakeLessons:
+    kept: list[Learned] = field(default_factory=list)
+
+    def learn(self, learned: Learned) -> None:
+        self.kept.append(learned)
+
+
+@dataclass(kw_only=True)
 class FakeProgress:
     said: list[str] = field(default_factory=list)
 
@@ -239,11 +273,12 @@ class StaticSdists:
     provisional: bool = False
     build_requires: tuple[str, ...] = ()
     asks: bool = False
+    hints: tuple[str, ...] = ()
 
     def facts(self, pin: Pin, file: IndexFile) -> SdistFacts:
         return SdistFacts(
             build_requires=self.build_requires, backend="b", native=True, rust=False, asks=self.asks, metadata=self.metadata,
-            provisional=self.provisional,
+            provisional=self.provisional, hints=self.hints,
         )  # fmt: skip
 
 
@@ -268,10 +303,28 @@ class Bench:
     prover: FakeProver
     upstream: FakeIndex
     tagger: FakeTagger
+    providers: FakeProviders = field(default_factory=FakeProviders)
+    lessons: FakeLessons = field(default_factory=FakeLessons)
+    paused: list[float] = field(default_factory=list)
+    mode: HealMode = "apply"
     stopped: bool = False
 
     def naming(self) -> Naming:
         return Naming(upstream=self.upstream, store=self.store, catalogue=self.catalogue, tagger=self.tagger)
+
+    def mend_ports(self) -> MendPorts:
+        return MendPorts(
+            mode=self.mode, memory=LIMITS.memory, most_memory=4 * LIMITS.memory, pause=self.paused.append,
+            cancelled=lambda: self.stopped, images=self.images, providers=self.providers, sdists=self.sdists, toolbox=self.toolbox,
+            upstream=self.upstream, configured=lambda _: Recipe(), lessons=self.lessons, progress=self.progress,
+        )  # fmt: skip
+
+    def hands(self) -> Hands:
+        numbers = count(1)
+        return Hands(
+            build=self.build_ports(), verify=self.verify_ports(), publish=self.publish_ports(), mend=self.mend_ports(),
+            new_attempt=lambda job: f"a{next(numbers)}",
+        )  # fmt: skip
 
     def build_ports(self) -> BuildPorts:
         return BuildPorts(

@@ -20,7 +20,7 @@ from farm.cli.main import EXIT_CODES, cli
 from farm.cli.render import WORDS, report_json
 from farm.errors import FarmError
 from farm.model.outcome import Diagnosis
-from farm.model.report import Problem, Report, Row, State
+from farm.model.report import Problem, Report, Row, State, Tried
 from tests.console import PAGES, ROOT, Player, blocks, steps
 
 if TYPE_CHECKING:
@@ -135,14 +135,16 @@ def test_exit_codes_agree_between_help_docs_and_errors() -> None:
 
 
 def test_the_reports_keys_states_and_kinds_are_documented() -> None:
+    diagnosis = Diagnosis(cause="c", summary="s")
     row = Row(
-        name="a", version="1", target="t", state="failed", attempt="x", diagnosis=Diagnosis(cause="c", summary="s"), url="u",
+        name="a", version="1", target="t", state="failed", attempt="x", diagnosis=diagnosis, url="u", proposal="p",
+        tried=(Tried(build="w", stage="build", diagnosis=diagnosis, change="c", kept=True),),
     )
     problem = Problem(subject="s", text="t", kind="direct")
     content = json.loads(report_json(Report(targets=("t",), rows=(row,), problems=(problem,)), 1))
     package = content["packages"][0]
     cell = package["cells"]["t"]
-    assert _tables(REPORT, "key") == [set(content), set(package), set(cell), set(cell["diagnosis"])]
+    assert _tables(REPORT, "key") == [set(content), set(package), set(cell), set(cell["diagnosis"]), set(cell["attempts"][0])]
     assert {state: word for state, word, _ in _table(REPORT, "state")} == {state: WORDS[state] for state in get_args(State)}
     assert {kind for kind, _ in _table(REPORT, "kind")} == set(get_args(get_type_hints(Problem)["kind"]))
 

@@ -356,3 +356,15 @@ def test_the_same_content_for_another_pin_has_its_own_facts(folder: Folder, tmp_
     found = Sdists(folder, tmp_path / "cache").facts(other, file)
     assert found.metadata is not None
     assert "Name: other" in found.metadata
+
+
+def test_what_the_projects_own_ci_installs_is_read_as_a_hint(facts: Facts) -> None:
+    text = """
+[tool.cibuildwheel.linux]
+before-all = "yum install -y libxml2-devel && ./build.sh $(rm -rf x)"
+[[tool.cibuildwheel.overrides]]
+select = "*musllinux*"
+before-all = ["apk add --no-cache libxml2-dev", "make"]
+"""
+    assert facts({"pyproject.toml": text}).hints == ("libxml2-devel", "libxml2-dev")
+    assert facts({"pyproject.toml": "[tool.cibuildwheel]\noverrides = 3\nbefore-all = 1\n"}).hints == ()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import pytest
 
 from farm.cli.junit import junit
-from farm.model.report import Problem, Report, Row, State
+from farm.model.outcome import Diagnosis
+from farm.model.report import Problem, Report, Row, State, Tried
 
 TARGET = "cp311-manylinux_2_36_x86_64"
 
@@ -53,3 +55,14 @@ def test_whatever_a_build_printed_the_xml_can_be_read(text: str) -> None:
     message = suite[0][0].get("message")
     assert message is not None
     assert message.isprintable() or "\n" in message
+
+
+def test_the_story_of_a_healed_build_is_told() -> None:
+    diagnosis = Diagnosis(cause="missing-system-header", summary="a header is missing: <foo.h>\x1b")
+    tried = Tried(build="a1", stage="build", diagnosis=diagnosis, change="system package libfoo-dev", kept=True)
+    case = parse(Report(targets=(TARGET,), rows=(replace(row("built"), tried=(tried,)),))).find("testsuite/testcase")
+    assert case is not None
+    assert case.find("failure") is None
+    text = case.findtext("system-out") or ""
+    assert "attempt a1: a header is missing: <foo.h>" in text
+    assert "healed by system package libfoo-dev" in text

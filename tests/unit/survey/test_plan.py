@@ -23,7 +23,7 @@ def planned(  # type: ignore[no-untyped-def]
         resolver=resolver,
         sdists=sdists or FakeSdists(),
         image=lambda _: IMAGE,
-        recipe=lambda _: Recipe(),
+        recipe=lambda _pin, _target: Recipe(),
     )
     origin = Origin(file="requirements.txt", line=1)
     demand = Demand(requirements=tuple(Requirement(name=canonical(n), origin=origin, text=n) for n in wants))

@@ -1,0 +1,49 @@
+#!/bin/sh
+# What the apt sources of this image say of their packages' files, as far as a build may ask for them.
+#
+#   apt_contents.sh FOLDER
+#
+# Leaves FOLDER/files (lines of Contents indexes), FOLDER/packages (NAME TAB SOURCE TAB DEPENDS) and FOLDER/release (a digest
+# of what the sources' Release files are now). Runs as nobody: apt keeps its lists below FOLDER.
+set -eu
+folder="$1"
+mkdir -p "${folder}/lists/partial" "${folder}/cache/archives/partial" "${folder}/out"
+cat > "${folder}/apt.conf" <<CONF
+Dir::State::lists "${folder}/lists";
+Dir::Cache "${folder}/cache";
+Acquire::Languages "none";
+Acquire::Retries "3";
+Acquire::IndexTargets::deb::Contents-deb {
+  MetaKey "\$(COMPONENT)/Contents-\$(ARCHITECTURE)";
+  ShortDescription "Contents-\$(ARCHITECTURE)";
+  Description "\$(RELEASE)/\$(COMPONENT) \$(ARCHITECTURE) Contents";
+  flatMetaKey "Contents-\$(ARCHITECTURE)";
+  KeepCompressed "true";
+};
+CONF
+export APT_CONFIG="${folder}/apt.conf"
+apt-get update -q
+lists() { apt-get indextargets --format '$(FILENAME)' "Created-By: $1"; }
+header='[^ ]*\.(h|hh|hpp|hxx|inc|mod)'
+for list in $(lists Contents-deb); do
+    /usr/lib/apt/apt-helper cat-file "${list}"
+done | LC_ALL=C grep -E \
+    -e "^usr/include/${header}[[:space:]]" \
+    -e "^usr/include/[^ .]+[[:space:]]" \
+    -e "^usr/lib/[^ ]*/include/${header}[[:space:]]" \
+    -e "^usr/lib/[^ ]*\.mod[[:space:]]" \
+    -e '^(usr/)?s?bin/[^ /]+[[:space:]]' \
+    -e '^usr/(lib|share)/([^ ]+/)?pkgconfig/[^ /]+\.pc[[:space:]]' \
+    -e '^usr/(lib|share)/[^ ]*([Cc]onfig)\.cmake[[:space:]]' \
+    -e '^(usr/)?lib/([^ /]+/)?([^ /]+/)?([^ /]+/)?lib[^ /]+\.(so|a)[[:space:]]' \
+    > "${folder}/out/files"
+for list in $(lists Packages); do
+    /usr/lib/apt/apt-helper cat-file "${list}"
+done | awk -F': ' '
+    $1 == "Package" { name = $2; source = name; depends = "" }
+    $1 == "Source" { source = $2 }
+    $1 == "Depends" { depends = $2 }
+    /^$/ { if (name != "") print name "\t" source "\t" depends; name = "" }
+    END { if (name != "") print name "\t" source "\t" depends }
+' > "${folder}/out/packages"
+cat "${folder}"/lists/*Release | sha256sum | cut -d' ' -f1 > "${folder}/out/release"

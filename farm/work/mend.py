@@ -1,0 +1,140 @@
+"""A failed build -> the job as it is to be tried next: the change is chosen (`heal`), and what it needs is at hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from farm.errors import UpstreamError
+from farm.model.build import BadSdist, BuildFailed, IntegrityError
+from farm.model.healing import Trial
+from farm.model.job import Dependency
+from farm.model.messages import MendDone
+from farm.model.package import Pin, make_pin
+from farm.work.heal import Case, next_mend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from farm.model.healing import Candidate, HealMode, Mend, MendKind, Need
+    from farm.model.job import Job, Recipe
+    from farm.model.messages import Mend as MendCommand
+    from farm.model.package import IndexFile, Version
+    from farm.ports import Images, Index, Lessons, Progress, Providers, Sdists, Toolbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MendPorts:
+    """What healing asks of the world. `mode` is `[build] heal`.
+
+    `memory` is the limit of a build in bytes, `most_memory` what healing may raise it to. `pause` waits so many seconds, and
+    returns early when the user has the run stopped; `cancelled` tells that. `configured` is config.toml's own recipe for a pin.
+    """
+
+    mode: HealMode
+    memory: int
+    most_memory: int
+    pause: Callable[[float], None]
+    cancelled: Callable[[], bool]
+    images: Images
+    providers: Providers
+    sdists: Sdists
+    toolbox: Toolbox
+    upstream: Index
+    configured: Callable[[Pin], Recipe]
+    lessons: Lessons
+    progress: Progress
+
+
+def mend(command: MendCommand, ports: MendPorts) -> MendDone:
+    """Choose the next change and prepare the job for it. A change that cannot be had is passed over for the next one."""
+    job, failure = command.job, command.failure
+    impossible: set[tuple[MendKind, str]] = set()
+    ask = _Asking(job, ports)
+    case = Case(
+        job=job, failure=failure, find=ask.find, dated=ask.dated, images=ports.images.alternatives(job.target),
+        memory=ports.memory, most_memory=ports.most_memory, hints=ask.hints(),
+    )  # fmt: skip
+    while not ports.cancelled():
+        found = next_mend(replace(case, impossible=frozenset(impossible)))
+        if found is None:
+            break
+        if ports.mode == "propose" or not found.apply:
+            return MendDone(job=job.id, proposal=found)
+        requires = _requires(job, found, ports)
+        if requires is None:
+            impossible.add((found.kind, found.what))
+            continue
+        ports.progress.say(job.id, f"{failure.diagnosis.summary}: trying {found.text}")
+        ports.pause(found.pause_s)
+        trial = Trial(
+            attempt=failure.attempt, stage=failure.stage, diagnosis=failure.diagnosis, mend=found
+        )
+        better = replace(
+            job, recipe=found.recipe, image=found.image or job.image, requires=requires, trials=(*job.trials, trial)
+        )
+        return MendDone(job=job.id, better=better)
+    return MendDone(job=job.id)
+
+
+def _requires(job: Job, found: Mend, ports: MendPorts) -> tuple[Dependency, ...] | None:
+    """Return the build environment under the new recipe; None when it has no solution or a wheel of it is missing."""
+    old, new = job.recipe, found.recipe
+    if (old.build_requires, old.build_constraints) == (new.build_requires, new.build_constraints):
+        return job.requires
+    try:
+        facts = ports.sdists.facts(job.pin, job.sdist)
+        files = ports.toolbox.wheels((*facts.build_requires, *new.build_requires), new, job.target)
+    except (BuildFailed, BadSdist, IntegrityError, UpstreamError) as error:
+        ports.progress.say(job.id, f"{found.text} is not possible: {error.reason.splitlines()[0]}")
+        return None
+    return tuple(Dependency(pin=_pin(file), file=file, job=None) for file in files)
+
+
+def _pin(file: IndexFile) -> Pin:
+    wheel = file.wheel
+    assert wheel is not None, "a toolbox gives wheels"
+    return make_pin(wheel.name, str(wheel.version))
+
+
+class _Asking:
+    """The questions of one case; the world's silence is "nothing found", told to the user."""
+
+    def __init__(self, job: Job, ports: MendPorts) -> None:
+        self._job = job
+        self._ports = ports
+
+    def find(self, need: Need) -> tuple[Candidate, ...]:
+        ports = self._ports
+        try:
+            image = ports.images.ensure(self._job.image, lambda text: ports.progress.say(self._job.id, text))
+            return ports.providers.find(image, need)
+        except UpstreamError as error:
+            ports.progress.say(self._job.id, error.reason)
+            return ()
+
+    def dated(self, name: str) -> Version | None:
+        """Return a project's newest final release on the day of the sdist; None where that cannot be told."""
+        day = self._job.sdist.upload_time
+        if day is None:
+            return None
+        try:
+            page = self._ports.upstream.project(make_pin(name, "0").name)
+        except UpstreamError:
+            return None
+        files = page.files if page else ()
+        return max((version for file in files if (version := _released_by(file, day))), default=None)
+
+    def hints(self) -> tuple[str, ...]:
+        try:
+            return self._ports.sdists.facts(self._job.pin, self._job.sdist).hints
+        except (BadSdist, IntegrityError, UpstreamError):
+            return ()
+
+
+def _released_by(file: IndexFile, day: datetime) -> Version | None:
+    known = file.version is not None and file.upload_time is not None and not file.yanked
+    if not known or file.version is None or file.upload_time is None or file.upload_time > day:
+        return None
+    return None if file.version.is_prerelease else file.version

@@ -1,0 +1,158 @@
+"""What is tried for which failure, and in which order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from farm.model.healing import Candidate, Need
+from farm.model.image import ImageSpec
+from farm.model.job import Dependency, Job
+from farm.model.messages import Mend
+from farm.model.outcome import Diagnosis, Failed, Remedy
+from farm.model.package import IndexFile, Project, Version, make_pin
+from farm.model.target import parse_target
+from farm.work.heal import Case, next_mend
+from farm.work.mend import mend
+from tests.fakes import nouns
+from tests.fakes.index import FakeIndex
+from tests.fakes.work import FakeToolbox, make_bench
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from farm.model.target import Target
+
+CP314 = parse_target("cp314-manylinux_2_43_x86_64")
+
+
+def change(
+    cause: str, subject: str = "", line: str = "", *, stage: str = "build", target: Target = nouns.CP311,
+    has: Mapping[tuple[str, str], str] | None = None, remedies: tuple[Remedy, ...] = (), hints: tuple[str, ...] = (),
+) -> str:  # fmt: skip
+    """Return the first change that is tried at a job which fails so, empty for none."""
+    diagnosis = Diagnosis(cause=cause, summary="s", subject=subject, line=line, remedies=remedies)
+    job = replace(nouns.job("demo==1.0", target), requires=tuple(_wheel(name) for name in ("setuptools", "numpy", "cython")))
+    packages = has or {}
+
+    def find(need: Need) -> tuple[Candidate, ...]:
+        name = packages.get((need.kind, need.name))
+        return (Candidate(package=name, path=f"x/{need.name}"),) if name else ()
+
+    failure = Failed(attempt="a1", stage=stage, diagnosis=diagnosis, seconds=1.0)
+    dates = {"setuptools": Version("57.4"), "numpy": Version("1.21.0"), "cython": Version("0.29.24")}
+    found = next_mend(Case(job=job, failure=failure, find=find, dated=dates.get, memory=1, most_memory=4, hints=hints))
+    return found.text if found else ""
+
+
+def _wheel(name: str) -> Dependency:
+    file = nouns.index_file(f"{name}-99-py3-none-any.whl")
+    return Dependency(pin=make_pin(name, "99"), file=file, job=None)
+
+
+@pytest.mark.parametrize(
+    ("cause", "subject", "line", "need", "package"),
+    [
+        ("missing-config-program", "pg_config", "Error: pg_config executable not found", ("program", "pg_config"), "libpq-dev"),
+        ("missing-system-header", "lber.h", "fatal error: lber.h", ("header", "lber.h"), "libldap-dev"),
+        ("missing-system-library", "ssl", "/usr/bin/ld: cannot find -lcrypto", ("library", "crypto"), "libssl-dev"),
+        ("missing-system-library", "cairo", 'ERROR: Dependency "cairo" not found', ("pkg-config", "cairo"), "libcairo2-dev"),
+        ("missing-system-library", "", 'CMake Error: Could NOT find OpenCV (missing: X)', ("cmake", "OpenCV"), "libopencv-dev"),
+        ("missing-system-library", "libxml2 and libxslt", "make sure they are installed", ("package", "libxslt-dev"), "libxslt1-dev"),
+        ("missing-build-tool", 'glib-2.0"', 'Dependency "glib-2.0" not found', ("pkg-config", "glib-2.0"), "libglib2.0-dev"),
+        ("missing-fortran-compiler", "", "no Fortran compiler", ("program", "gfortran"), "gfortran"),
+        ("repair-failed", "", 'required library "libfoo.so.1" could not be located', ("library", "foo"), "libfoo-dev"),
+        ("network", "", "cannot download https://h.example/src/zeromq-4.3.4.tar.gz", ("package", "zeromq"), "libzmq3-dev"),
+    ],
+)
+def test_a_missing_thing_is_looked_up_by_its_kind(cause: str, subject: str, line: str, need: tuple[str, str], package: str) -> None:
+    assert change(cause, subject, line, has={need: package}) == f"system package {package}"
+
+
+@pytest.mark.parametrize(
+    ("cause", "subject", "line", "expected"),
+    [
+        ("incompatible-build-dep", "", "error in demo setup command: use_2to3 is invalid.", "build constraint setuptools<58"),
+        ("incompatible-build-dep", "", "demo.pyx:3:1: undeclared name not builtin: long", "build constraint Cython<3"),
+        ("incompatible-build-dep", "", "AttributeError: something of long ago", "build constraint setuptools<=57.4"),
+        ("unknown", "", "TypeError: canonicalize() in setup.py", "build constraint setuptools<=57.4"),
+        ("missing-python-build-dep", "numpy", "No module named 'numpy'", "build requirement numpy (numpy<2)"),
+        ("missing-python-build-dep", "pkg_resources", "No module named 'pkg_resources'", "build requirement setuptools (setuptools<81)"),
+        ("python-stdlib-removed", "distutils", "No module named 'distutils'", "build requirement setuptools"),
+        ("compiler-too-new", "int-conversion", "error: [-Wint-conversion]", "environment CFLAGS -Wno-error=int-conversion"),
+        ("compiler-too-new", "x", "multiple definition of `x'", "environment CFLAGS -fcommon"),
+        ("version-from-vcs", "", "unable to detect version", "environment PBR_VERSION=1.0 SETUPTOOLS_SCM_PRETEND_VERSION=1.0"),
+        ("build-tool-too-new", "cmake", "Compatibility with CMake < 3.5", "environment CMAKE_POLICY_VERSION_MINIMUM=3.5"),
+        ("unsupported-python", "PyO3", "newer than PyO3's maximum", "environment PYO3_USE_ABI3_FORWARD_COMPATIBILITY=1"),
+        ("rejected", "", "ImportError: libX11.so.6: cannot open shared object file", "brought along: libX11.so.6"),
+        ("rejected", "", "ImportError: libGL.so.1: cannot open shared object file", ""),
+        ("unknown", "", "something went wrong", ""),
+        ("broken-sdist", "README", "No such file: README", ""),
+        ("disk-full", "", "No space left on device", ""),
+    ],
+)
+def test_the_first_change(cause: str, subject: str, line: str, expected: str) -> None:
+    assert change(cause, subject, line) == expected
+
+
+def test_an_old_setuptools_is_not_taken_where_it_cannot_run() -> None:
+    assert change("incompatible-build-dep", "", "AttributeError: long ago", target=CP314) == "build constraint setuptools<67"
+
+
+def test_libraries_that_are_missing_together_come_together() -> None:
+    has = {("package", "libxml2-dev"): "libxml2-dev", ("package", "libxslt-dev"): "libxslt1-dev"}
+    line = "Error: Please make sure the libxml2 and libxslt development packages are installed."
+    assert change("missing-system-library", "libxml2", line, has=has) == "system package libxml2-dev libxslt1-dev"
+
+
+def test_names_of_the_diagnosis_and_of_the_projects_ci_count_only_if_the_image_has_them() -> None:
+    remedy = Remedy(platform="debian", packages=("libnone-dev", "libreal-dev"))
+    has = {("package", "libreal-dev"): "libreal-dev", ("package", "libhint-dev"): "libhint-dev"}
+    assert change("missing-system-library", "x", "", has=has, remedies=(remedy,)) == "system package libreal-dev"
+    assert change("missing-system-library", "x", "", has=has, hints=("libhint-dev",)) == "system package libhint-dev"
+    elsewhere = replace(remedy, platform="rhel")
+    assert change("missing-system-library", "x", "", has=has, remedies=(elsewhere,)) == ""
+
+
+def test_a_module_is_left_out_of_the_proof_only_by_a_person() -> None:
+    diagnosis = Diagnosis(cause="rejected", summary="imports demo_server on cp311-x: ModuleNotFoundError: No module named 'server'")
+    failure = Failed(attempt="a1", stage="proof", diagnosis=diagnosis, seconds=1.0)
+    found = next_mend(Case(job=nouns.job("demo==1.0"), failure=failure, find=lambda _: (), dated=lambda _: None))
+    assert found is not None
+    assert (found.apply, found.recipe.skip_imports) == (False, ("demo_server",))
+
+
+def test_a_newer_rust_is_looked_for_in_other_images() -> None:
+    newer = ImageSpec(family="manylinux", variant="manylinux_2_34", arch="x86_64", role="builder")
+    job = nouns.job("demo==1.0")
+    diagnosis = Diagnosis(cause="rust-too-old", summary="s", subject="1.85")
+    failure = Failed(attempt="a1", stage="build", diagnosis=diagnosis, seconds=1.0)
+    case = Case(job=job, failure=failure, find=lambda _: (), dated=lambda _: None, images=(job.image, newer))
+    found = next_mend(case)
+    assert found is not None
+    assert found.image == newer
+
+
+def test_the_release_of_the_sdists_day_is_read_off_the_index(tmp_path: Path) -> None:
+    def release(version: str, day: int, *, yanked: bool = False) -> IndexFile:
+        file = nouns.index_file(f"setuptools-{version}-py3-none-any.whl", yanked=yanked)
+        return replace(file, upload_time=datetime(2026, 1, day, tzinfo=UTC))
+
+    bench = make_bench(tmp_path)
+    page = Project(
+        name=make_pin("setuptools", "1").name,
+        files=(release("70.0", 1), release("70.1", 1, yanked=True), release("71.0b1", 2), release("75.0", 3)),
+    )
+    bench.upstream = FakeIndex(page)
+    bench.toolbox = FakeToolbox(files={})
+    job: Job = nouns.job("demo==1.0")
+    diagnosis = Diagnosis(cause="incompatible-build-dep", summary="s", line="AttributeError: x")
+    failure = Failed(attempt="a1", stage="build", diagnosis=diagnosis, seconds=1.0)
+    done = mend(Mend(job=job, failure=failure), bench.mend_ports())
+    assert done.better is not None
+    assert done.better.recipe.build_constraints == ("setuptools<=70.0",)
+    assert [trial.attempt for trial in done.better.trials] == ["a1"]
