@@ -198,6 +198,8 @@ FIELDS: tuple[Field, ...] = tuple(
          "What happens after a build has failed for a known reason: nothing, a proposal in the report, or the change and another attempt, at most five in all (docs/healing.md)."),
         ("build.heal-memory", "heal_memory", _bytes, 'a size such as "8GiB"', '"8GiB"',
          "What healing may raise the memory of a build to that ran out of it; never above the machine's."),
+        ("build.disk", "disk", _bytes, 'a size such as "20GiB"', '"20GiB"',
+         "What one build container may write before it is killed."),
         ("build.processes", "processes", _number(16, 1 << 20), "a number of at least 16", "2048", "Processes and threads of one build container."),
         ("proof.time-limit", "proof_time_limit", _seconds, 'a duration such as "5m"', '"5m"', "A clean-room test that takes longer fails."),
         ("policy.build-from-source", "from_source", _names, "a list of project names", "[]",

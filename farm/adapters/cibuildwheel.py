@@ -1,7 +1,7 @@
 """Native wheels: cibuildwheel on the host drives a build container and repairs what comes out with auditwheel.
 
-cibuildwheel runs its container as root; what protects there are the dropped capabilities, no-new-privileges, no mount and
-no network. Nothing of the sdist's own [tool.cibuildwheel] is read: our file is given in its place.
+Package code runs as nobody, with dropped capabilities, no-new-privileges, no mount and no network. Nothing of the sdist's own
+[tool.cibuildwheel] is read: our file is given in its place.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from farm.adapters import process
-from farm.adapters.container import OPEN_FILES
-from farm.adapters.frontend import build_environment, config_arguments, out_of_memory, telling_line
+from farm.adapters.container import HOME, OPEN_FILES, USER
+from farm.adapters.frontend import build_environment, config_arguments, out_of_disk, out_of_memory, telling_line
 from farm.errors import EngineError
 from farm.model.outcome import Diagnosis
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 PURE_WHEEL = 5
 """cibuildwheel's exit code for NonPlatformWheelError (cibuildwheel/errors.py)."""
+OUT_OF_DISK = -2
+"""In the place of a step: the container was killed because it wrote too much."""
 
 _ENGINE_TOO_OLD = 7
 _LOG_BYTES = 128 << 20
@@ -106,9 +108,12 @@ def build_wheels(
         on_line=watch.line, cancel=watch.too_long,
     )  # fmt: skip
     try:
-        completed = process.run(command)
+        with host.disk_watch(request.attempt, request.limits) as disk:
+            completed = process.run(command)
     finally:
         host.remove(request.attempt)
+    if disk.exceeded:
+        return completed, OUT_OF_DISK
     if completed.returncode == _ENGINE_TOO_OLD:
         raise EngineError(
             "cibuildwheel needs Docker 20.10 or newer, API 1.41", solution="install a newer Docker engine"
@@ -161,6 +166,8 @@ def diagnosis(completed: process.Completed, step: int, *, no_memory: bool) -> Di
     """Return what cibuildwheel's ending says by itself; its log is read elsewhere."""
     repairing = step >= _REPAIRING
     doing = "repairing the wheel" if repairing else "building"
+    if step == OUT_OF_DISK:
+        return out_of_disk(doing)
     if no_memory:
         return out_of_memory(doing)
     if completed.cancelled:
@@ -181,6 +188,8 @@ def _create_args(host: ContainerHost, request: BuildRequest) -> tuple[str, ...]:
     variables = (f"--env={key}={value}" for key, value in build_environment(request).items())
     return (
         f"--network={'bridge' if request.job.recipe.network else 'none'}",
+        f"--user={USER}",
+        f"--env=HOME={HOME}",
         "--cap-drop=ALL",
         "--security-opt=no-new-privileges",
         f"--memory={limits.memory}",

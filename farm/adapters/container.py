@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from farm.adapters.container_output import command_output, lines, logged
+from farm.adapters.disk_watch import DiskWatch
 from farm.adapters.docker_engine import translated
 from farm.adapters.source_tree import unpack_tar
 from farm.errors import EngineError
@@ -61,6 +62,10 @@ class ContainerHost:
         """Kill and remove every container of an attempt, whoever started it."""
         remove_leftovers(self.client, {"farm.attempt": attempt, "farm.store": self.store})
 
+    def disk_watch(self, attempt: str, limits: Limits) -> DiskWatch:
+        """Return a watch over what the containers of an attempt write."""
+        return DiskWatch(self.client, f"farm.attempt={attempt}", limits.disk)
+
     def ran_out_of_memory(self, attempt: str, since: float) -> bool:
         """Tell whether a container of the attempt met its memory limit since then (seconds since 1970).
 
@@ -92,6 +97,7 @@ class Ran:
     tail: tuple[str, ...]
     timed_out: bool = False
     out_of_memory: bool = False
+    out_of_disk: bool = False
 
     @property
     def ok(self) -> bool:
@@ -113,6 +119,7 @@ class Container:
         self._deadline = 0.0
         self._since = time.time()
         self._timer: threading.Timer | None = None
+        self._disk = host.disk_watch(plan.attempt, plan.limits)
 
     def __enter__(self) -> Self:
         try:
@@ -126,6 +133,7 @@ class Container:
         self._timer = threading.Timer(self._plan.limits.seconds, self._expire)
         self._timer.daemon = True
         self._timer.start()
+        self._disk.__enter__()
         return self
 
     def __exit__(
@@ -133,6 +141,7 @@ class Container:
     ) -> None:
         if self._timer is not None:
             self._timer.cancel()
+            self._disk.__exit__(kind, error, trace)
         self._remove()
 
     def put(self, sources: Mapping[str, Path | bytes], owner: int = 1000) -> None:
@@ -176,14 +185,16 @@ class Container:
                 code = self._execute(argv, log, (user, environment), tail)
         except EngineError:
             # A container that is killed under a command looks like an engine that fails.
-            if not self._expired.is_set():
+            if not self._expired.is_set() and not self._disk.exceeded:
                 raise
-        expired = self._expired.is_set()
+        expired, full = self._expired.is_set(), self._disk.exceeded
+        no_memory = not expired and not full and code != 0 and self._host.ran_out_of_memory(self._plan.attempt, self._since)
         return Ran(
             code=code,
             tail=tuple(tail),
             timed_out=expired,
-            out_of_memory=not expired and code != 0 and self._host.ran_out_of_memory(self._plan.attempt, self._since),
+            out_of_memory=no_memory,
+            out_of_disk=full,
         )
 
     def _execute(

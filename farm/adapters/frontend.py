@@ -146,6 +146,8 @@ def failure(ran: Ran, doing: str) -> Diagnosis:
         return Diagnosis(cause="timed-out", summary=f"{doing} took longer than its time limit and was killed")
     if ran.out_of_memory:
         return out_of_memory(doing)
+    if ran.out_of_disk:
+        return out_of_disk(doing)
     if ran.code == 137:
         return Diagnosis(cause="killed", summary=f"{doing} was killed by a signal")
     return Diagnosis(cause="build-failed", summary=telling_line(ran.tail) or f"{doing} ended with exit code {ran.code}")
@@ -156,6 +158,14 @@ def out_of_memory(doing: str) -> Diagnosis:
         cause="out-of-memory",
         summary=f"{doing} needed more memory than its container may have",
         remedy="raise the memory limit, or build with fewer jobs at a time",
+    )
+
+
+def out_of_disk(doing: str) -> Diagnosis:
+    return Diagnosis(
+        cause="too-much-disk",
+        summary=f"{doing} wrote more than its container may, and was killed",
+        remedy="raise `[build] disk`, if the package is to be trusted with that",
     )
 
 

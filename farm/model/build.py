@@ -39,12 +39,15 @@ class NameTaken(FarmError):  # noqa: N818 - names what happened
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds of one container: wall time in seconds, memory in bytes, processes, CPUs (fractional, 0 for all)."""
+    """Bounds of one container: wall time in seconds, memory in bytes, processes, CPUs (fractional, 0 for all), and what it may write
+    to its disk in bytes (0 for as much as there is).
+    """
 
     seconds: float
     memory: int
     processes: int
     cpus: float = 0.0
+    disk: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

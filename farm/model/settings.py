@@ -50,6 +50,7 @@ class Settings:
     memory: int = 4 << 30
     heal: HealMode = "apply"
     heal_memory: int = 8 << 30
+    disk: int = 20 << 30
     processes: int = 2048
     proof_time_limit: float = 300.0
     from_source: frozenset[NormalizedName] = frozenset()

@@ -51,7 +51,9 @@ class Workshop:
             output=self._output,
         )
         share = max(1.0, processors() / farm.jobs)
-        self._limits = Limits(seconds=settings.time_limit, memory=settings.memory, processes=settings.processes, cpus=share)
+        self._limits = Limits(
+            seconds=settings.time_limit, memory=settings.memory, processes=settings.processes, cpus=share, disk=settings.disk
+        )
 
     @property
     def _reading(self) -> Reading:
@@ -83,7 +85,9 @@ class Workshop:
     def hands(self) -> Hands:
         farm, reading = self._farm, self._reading
         settings = farm.settings
-        proof = Limits(seconds=settings.proof_time_limit, memory=settings.memory, processes=settings.processes)
+        proof = Limits(
+            seconds=settings.proof_time_limit, memory=settings.memory, processes=settings.processes, disk=settings.disk
+        )
         return Hands(
             build=self.build_ports(),
             verify=VerifyPorts(

@@ -69,6 +69,6 @@ RUN set -e; \
         "${tool}" --version; \
     done; \
     which bash patch pkg-config tar unzip
-# Where cibuildwheel works: with some engines root without capabilities may not make folders in /.
-RUN mkdir -p /project /output
+# Where cibuildwheel works, as a user who may not make folders in /.
+RUN mkdir -p /project /output /tmp/home && chown 1000:1000 /project /output /tmp/home
 CMD ["/bin/bash"]

@@ -36,6 +36,6 @@ RUN ln -s /opt/farm/bin/sccache /usr/local/bin/sccache \
  && for tool in auditwheel cargo cmake g++ gcc gfortran make patchelf rustc sccache uv; do \
         "${tool}" --version || exit 1; \
     done
-# Where cibuildwheel works: with some engines root without capabilities may not make folders in /.
-RUN mkdir -p /project /output
+# Where cibuildwheel works, as a user who may not make folders in /.
+RUN mkdir -p /project /output /tmp/home && chown 1000:1000 /project /output /tmp/home
 CMD ["/bin/bash"]

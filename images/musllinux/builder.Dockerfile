@@ -16,6 +16,6 @@ ENV SSL_CERT_FILE=/etc/ssl/farm-certificates.crt \
 RUN for tool in auditwheel cargo cmake g++ gcc gfortran make patchelf rustc sccache uv; do \
         "${tool}" --version || exit 1; \
     done
-# Where cibuildwheel works: with some engines root without capabilities may not make folders in /.
-RUN mkdir -p /project /output
+# Where cibuildwheel works, as a user who may not make folders in /.
+RUN mkdir -p /project /output /tmp/home && chown 1000:1000 /project /output /tmp/home
 CMD ["/bin/bash"]

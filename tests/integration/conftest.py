@@ -1,5 +1,5 @@
 """Fixtures that several files here share."""
 
-from tests.integration.container_fixtures import dependencies, engine, farm
+from tests.integration.container_fixtures import dependencies, engine, farm, images
 
-__all__ = ["dependencies", "engine", "farm"]
+__all__ = ["dependencies", "engine", "farm", "images"]

@@ -13,13 +13,16 @@ import pytest
 from farm.adapters import process
 from farm.adapters.container import ContainerHost
 from farm.adapters.docker_engine import connect
+from farm.adapters.images import DockerImages, ImageSettings
+from farm.adapters.pipconfig import IndexSettings
 from farm.errors import EngineError
 from farm.model.build import BuildRequest, Limits, ProofRequest
-from farm.model.image import Image, ImageSpec
+from farm.model.image import Image, parse_spec
 from farm.model.job import Job, Recipe, make_job_id
 from farm.model.outcome import StagedWheel
 from farm.model.package import Digest, IndexFile, make_pin
 from farm.model.target import parse_target
+from farm.wire.site import certificates
 from tests.projects.sdist import make_sdist
 
 if TYPE_CHECKING:
@@ -89,13 +92,19 @@ def engine():
     client.close()
 
 
-def _image(client, role: str) -> Image:
-    name = f"farm/debian-bookworm-x86_64-{role}"
-    found = client.images.list(name=name)
-    if not found:
-        pytest.skip(f"no image {name}: make it with `farm images build`")
-    spec = ImageSpec(family="debian", variant="bookworm", arch="x86_64", role=role)  # type: ignore[arg-type]
-    return Image(spec=spec, reference=found[0].tags[0], digest=found[0].id, pythons=("cp311",), libc=("glibc", 2, 36))
+def stored(images: DockerImages, role: str) -> Image:
+    """The image of this checkout: others with the same name may be in the engine."""
+    found = images.find(parse_spec(f"debian-bookworm-x86_64-{role}"))
+    if found is None:
+        pytest.skip(f"no image debian-bookworm-x86_64-{role} of today's inputs: make it with `farm images build`")
+    return found
+
+
+@pytest.fixture(scope="session")
+def images(engine, tmp_path_factory) -> DockerImages:
+    bundle = certificates(IndexSettings(url=""), os.environ)
+    settings = ImageSettings(cache=tmp_path_factory.mktemp("images"), certificates=bundle, families=("debian",))
+    return DockerImages(os.environ.get("DOCKER_HOST"), settings)
 
 
 @pytest.fixture(scope="session")
@@ -114,14 +123,14 @@ def dependencies(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def farm(engine, dependencies, tmp_path):
+def farm(engine, images, dependencies, tmp_path):
     lines: list[str] = []
     host = ContainerHost(
         client=engine, run=f"test-{uuid.uuid4().hex[:12]}", store="test", scratch=tmp_path / "scratch",
         environment=dict(os.environ), output=lambda _attempt, line: lines.append(line),
     )  # fmt: skip
     made = Farm(
-        host=host, builder=_image(engine, "builder"), runtime=_image(engine, "runtime"), wheels=dependencies,
+        host=host, builder=stored(images, "builder"), runtime=stored(images, "runtime"), wheels=dependencies,
         folder=tmp_path, lines=lines,
     )  # fmt: skip
     yield made

@@ -214,6 +214,47 @@ def test_a_build_that_eats_all_memory_is_told_apart(farm, kind):
     assert outcome.diagnosis.cause == "out-of-memory", farm.log[-2000:]
 
 
+@pytest.mark.parametrize("kind", ["native", "pure"])
+def test_a_build_that_fills_the_disk_is_killed_and_told(farm, kind):
+    outcome = DockerBuilder(farm.host).build(farm.request("fills-disk", kind=kind, limits=replace(LIMITS, disk=400 << 20)))
+    assert isinstance(outcome, Failed), outcome
+    assert outcome.diagnosis.cause == "too-much-disk", farm.log[-2000:]
+
+
+@pytest.mark.parametrize("kind", ["native", "pure"])
+def test_a_build_that_forks_without_end_is_bounded_and_gone(farm, kind):
+    limits = replace(LIMITS, seconds=20, processes=80)
+    outcome = DockerBuilder(farm.host).build(farm.request("forks", kind=kind, limits=limits))
+    assert isinstance(outcome, TimedOut | Failed), outcome
+    assert "FORKING NOW" in farm.log
+
+
+@pytest.mark.parametrize("kind", ["native", "pure"])
+def test_a_process_that_a_build_leaves_behind_goes_with_it(farm, kind):
+    mark = f"{farm.host.run}-{kind}"
+    built(DockerBuilder(farm.host).build(farm.request("leaves-daemon", kind=kind, recipe=Recipe(environment=(("FARM_MARK", mark),)))), farm)
+    assert not _running(mark)
+
+
+@pytest.mark.parametrize("kind", ["native", "pure"])
+def test_package_code_runs_as_nobody_who_may_do_anything(farm, kind):
+    lines = (
+        "import os",
+        "status = dict(line.split(':', 1) for line in open('/proc/self/status'))",
+        "print('WHO', os.getuid(), os.getgid(), os.umask(0o22), int(status['CapEff'], 16), status['NoNewPrivs'].strip())",
+        "from setuptools import Extension, setup",
+        "setup(ext_modules=[Extension('farm_c', ['farm_c.c'])])",
+    )
+    files = {
+        "setup.py": "\n".join(lines).encode(),
+        "farm_c.c": (PROJECTS / "c" / "farm_c.c").read_bytes(),
+        "pyproject.toml": (PROJECTS / "cpp" / "pyproject.toml").read_bytes().replace(b"farm-cpp", b"farm-c"),
+    }
+    sdist = write_tar(farm.folder / "farm_c-1.0.tar.gz", {f"farm_c-1.0/{name}": data for name, data in files.items()})
+    built(DockerBuilder(farm.host).build(replace(farm.request("c", kind=kind), sdist=sdist)), farm)
+    assert f"WHO 1000 1000 {0o22} 0 1" in farm.log
+
+
 def test_a_backend_is_asked_what_it_needs(farm):
     found = DockerBuilder(farm.host).requirements(farm.request("dynamic-requires"))
     assert found == ("cython >= 3; python_version >= '3.9'", "packaging")

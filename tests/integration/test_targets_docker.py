@@ -20,6 +20,7 @@ from farm.wire.exact import exact_targets
 from farm.wire.targets import configured, from_image, remember_used
 from tests.fakes.nouns import job
 from tests.functional.conftest import REPOSITORY
+from tests.integration.container_fixtures import stored
 
 pytestmark = pytest.mark.docker
 
@@ -33,11 +34,8 @@ _NOISE = "#!/bin/sh\necho no interpreter at all\n"
 
 
 @pytest.fixture(scope="module")
-def runtime(engine):
-    found = engine.images.list(name="farm/debian-bookworm-x86_64-runtime")
-    if not found:
-        pytest.skip("no image farm/debian-bookworm-x86_64-runtime: make it with `farm images build`")
-    return found[0]
+def runtime(engine, images):
+    return engine.images.get(stored(images, "runtime").reference)
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ def test_a_package_that_did_not_help_is_taken_back(bench: Bench) -> None:
 
 def test_what_lacks_several_things_gets_them_one_after_the_other(bench: Bench) -> None:
     def good(recipe: Recipe) -> str:
-        lines = {"liba-dev": "x.c:1: fatal error: a.h: No such file or directory", "libb-dev": "x.c:2: fatal error: b.h: No such file or directory"}
+        lines = {f"lib{name}-dev": f"x.c:1: fatal error: {name}.h: No such file or directory" for name in "ab"}
         return next((line for name, line in lines.items() if name not in recipe.packages_for("debian")), "")
 
     bench.builder.result = broken_until(good)
