@@ -253,7 +253,7 @@ RECIPE_FIELDS: tuple[Field, ...] = tuple(
         ("build-requires", _texts, "a list of requirements", "[]", "Build requirements beyond the sdist's own."),
         ("build-constraints", _texts, "a list of constraints", "[]", "Bounds on the versions of build requirements."),
         ("kind", _choice("native", "pure"), '"native" or "pure"', "as the sdist looks", "What the wheel must be."),
-        ("skip-imports", _texts, "a list of modules", "[]", "Top-level modules that the proof must not import."),
+        ("skip-imports", _table, "a table of modules, each with the reason", "{}", "Top-level modules that the proof must not import."),
         ("graft", _texts, "a list of sonames", "[]",
          "Libraries that the wheel brings along although every system of its platform is said to have them, e.g. `libX11.so.6`."),
         ("memory", _bytes, 'a size such as "8GiB"', "as `build.memory`", "Memory of its build container."),

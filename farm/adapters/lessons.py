@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from packaging.specifiers import SpecifierSet
@@ -66,11 +66,20 @@ class Lessons:
 
     def _read(self, path: Path) -> Learned:
         try:
-            return msgspec.json.decode(path.read_bytes(), type=Learned)
-        except msgspec.DecodeError as error:
+            content = msgspec.json.decode(path.read_bytes())
+            return msgspec.convert(_today(content), type=Learned)
+        except (msgspec.DecodeError, msgspec.ValidationError) as error:
             raise StoreError(
                 f"{path}: expected a learned recipe, found: {error}", solution="remove the file; it is learned again"
             ) from error
+
+
+def _today(content: Any) -> Any:
+    """Files of earlier farms name a module to skip without its reason."""
+    recipe = content.get("recipe") if isinstance(content, dict) else None
+    if isinstance(recipe, dict) and isinstance(recipe.get("skip_imports"), list):
+        recipe["skip_imports"] = [(item, "proposed") if isinstance(item, str) else item for item in recipe["skip_imports"]]
+    return content
 
 
 def _fits(one: Learned, pin: Pin, target: Target) -> bool:

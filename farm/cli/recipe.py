@@ -104,11 +104,11 @@ def _keys(content: Recipe) -> Iterator[str]:
     if content.system_packages:
         families = ", ".join(f"{family} = {_texts(names)}" for family, names in content.system_packages)
         yield f"system-packages = {{ {families} }}"
-    for key, pairs in (("environment", content.environment), ("config-settings", content.config_settings)):
+    for key, pairs in (("environment", content.environment), ("config-settings", content.config_settings), ("skip-imports", content.skip_imports)):
         if pairs:
             yield f"{key} = {{ {', '.join(f'{_text(name)} = {_text(value)}' for name, value in pairs)} }}"
     lists = {"build-requires": content.build_requires, "build-constraints": content.build_constraints}
-    for key, texts in (*lists.items(), ("skip-imports", content.skip_imports), ("graft", content.graft)):
+    for key, texts in (*lists.items(), ("graft", content.graft)):
         if texts:
             yield f"{key} = {_texts(texts)}"
     if content.memory:

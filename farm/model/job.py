@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NewType
 
 if TYPE_CHECKING:
@@ -24,25 +24,51 @@ Kind = Literal["native", "pure"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Patch:
+    """A unified diff that is applied to the unpacked sdist before it is built.
+
+    `name` is its path as the recipe gives it, `text` its content as UTF-8 with surrogateescape, `sha256` of its bytes. `strip` is how
+    many leading parts of its paths are left off (`patch -p`). `reason` says what it is for, `upstream` what became of it there.
+    """
+
+    name: str
+    sha256: str
+    text: str = field(repr=False)
+    reason: str
+    upstream: str
+    strip: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """What a package needs beyond the default; most packages have none.
 
     `system_packages` maps an image family ("debian", "manylinux", "musllinux") to the names in its package manager.
-    `build_requires` are added to the sdist's own, `build_constraints` bound them. `kind` overrides what the sdist
-    looks like. `skip_imports` are modules that the proof does not import (with the reason in config.toml). `network`
-    leaves the network on while building; recorded. `memory` is how many bytes a build may have, 0 for the farm's own limit.
-    `graft` are libraries that the wheel brings along although its platform's policy says that every system has them.
+    `variant` names another builder image than the target's first choice. `build_requires` are added to the sdist's own,
+    `build_constraints` bound them. `patches` are applied in their order. `kind` overrides what the sdist looks like.
+    `skip_imports` are modules that the proof does not import, each with the reason. `smoke_test` is the arguments of a command that
+    the proof runs after the imports. `network` leaves the network on while building, for `network_reason`; recorded. `graft` are
+    libraries that the wheel brings along although its platform's policy says that every system has them.
+
+    Resources, 0 for the farm's own: `memory` in bytes, `cpus`, `time_limit` in seconds. `exclusive` builds run alone on their machine.
     """
 
     system_packages: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    variant: str = ""
     environment: tuple[tuple[str, str], ...] = ()
     config_settings: tuple[tuple[str, str], ...] = ()
     build_requires: tuple[str, ...] = ()
     build_constraints: tuple[str, ...] = ()
+    patches: tuple[Patch, ...] = ()
     kind: Kind | None = None
-    skip_imports: tuple[str, ...] = ()
+    skip_imports: tuple[tuple[str, str], ...] = ()
+    smoke_test: tuple[str, ...] = ()
     network: bool = False
+    network_reason: str = ""
     memory: int = 0
+    cpus: float = 0.0
+    time_limit: float = 0.0
+    exclusive: bool = False
     graft: tuple[str, ...] = ()
 
     def packages_for(self, family: str) -> tuple[str, ...]:
@@ -170,7 +196,8 @@ def job_key(job: Job, image: str, dependencies: tuple[tuple[str, Digest], ...]) 
     build environment holds. Raising `_KEY_SCHEMA` makes every wheel new: do so when the way of building changes.
     """
     # Inputs that most recipes lack: without them a key stays what it was before they came to be.
-    seldom = {"build_requires": job.recipe.build_requires, "graft": job.recipe.graft}
+    patches = [(patch.sha256, patch.strip) for patch in job.recipe.patches]
+    seldom = {"build_requires": job.recipe.build_requires, "graft": job.recipe.graft, "patches": patches}
     inputs = {
         "schema": _KEY_SCHEMA,
         "sdist": job.sdist.sha256,

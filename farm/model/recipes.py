@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from farm.model.job import Recipe
+
+_T = TypeVar("_T")
+_Pairs = tuple[tuple[str, str], ...]
 
 
 def merged(first: Recipe, second: Recipe) -> Recipe:
@@ -18,34 +21,59 @@ def merged(first: Recipe, second: Recipe) -> Recipe:
     return replace(
         first,
         system_packages=tuple(sorted(packages.items())),
-        environment=tuple(sorted((dict(second.environment) | dict(first.environment)).items())),
-        config_settings=tuple(sorted((dict(second.config_settings) | dict(first.config_settings)).items())),
-        build_requires=tuple(dict.fromkeys((*first.build_requires, *second.build_requires))),
-        build_constraints=tuple(dict.fromkeys((*first.build_constraints, *second.build_constraints))),
+        variant=first.variant or second.variant,
+        environment=_pairs(first.environment, second.environment),
+        config_settings=_pairs(first.config_settings, second.config_settings),
+        build_requires=_joined(first.build_requires, second.build_requires),
+        build_constraints=_joined(first.build_constraints, second.build_constraints),
+        patches=_joined(first.patches, second.patches),
         kind=first.kind or second.kind,
-        skip_imports=tuple(dict.fromkeys((*first.skip_imports, *second.skip_imports))),
+        skip_imports=_pairs(first.skip_imports, second.skip_imports),
+        smoke_test=first.smoke_test or second.smoke_test,
         network=first.network or second.network,
+        network_reason=first.network_reason or second.network_reason,
         memory=first.memory or second.memory,
-        graft=tuple(dict.fromkeys((*first.graft, *second.graft))),
+        cpus=first.cpus or second.cpus,
+        time_limit=first.time_limit or second.time_limit,
+        exclusive=first.exclusive or second.exclusive,
+        graft=_joined(first.graft, second.graft),
     )
 
 
 def less(recipe: Recipe, known: Recipe) -> Recipe:
     """Return what a recipe says beyond a known one."""
     packages = (
-        (family, tuple(name for name in names if name not in known.packages_for(family)))
-        for family, names in recipe.system_packages
+        (family, _beyond(names, known.packages_for(family))) for family, names in recipe.system_packages
     )
     return replace(
         recipe,
         system_packages=tuple((family, names) for family, names in packages if names),
-        environment=tuple(pair for pair in recipe.environment if pair not in known.environment),
-        config_settings=tuple(pair for pair in recipe.config_settings if pair not in known.config_settings),
-        build_requires=tuple(text for text in recipe.build_requires if text not in known.build_requires),
-        build_constraints=tuple(text for text in recipe.build_constraints if text not in known.build_constraints),
+        variant="" if recipe.variant == known.variant else recipe.variant,
+        environment=_beyond(recipe.environment, known.environment),
+        config_settings=_beyond(recipe.config_settings, known.config_settings),
+        build_requires=_beyond(recipe.build_requires, known.build_requires),
+        build_constraints=_beyond(recipe.build_constraints, known.build_constraints),
+        patches=_beyond(recipe.patches, known.patches),
         kind=None if recipe.kind == known.kind else recipe.kind,
-        skip_imports=tuple(name for name in recipe.skip_imports if name not in known.skip_imports),
+        skip_imports=_beyond(recipe.skip_imports, known.skip_imports),
+        smoke_test=() if recipe.smoke_test == known.smoke_test else recipe.smoke_test,
         network=recipe.network and not known.network,
-        graft=tuple(name for name in recipe.graft if name not in known.graft),
+        network_reason="" if recipe.network_reason == known.network_reason else recipe.network_reason,
         memory=0 if recipe.memory == known.memory else recipe.memory,
+        cpus=0.0 if recipe.cpus == known.cpus else recipe.cpus,
+        time_limit=0.0 if recipe.time_limit == known.time_limit else recipe.time_limit,
+        exclusive=recipe.exclusive and not known.exclusive,
+        graft=_beyond(recipe.graft, known.graft),
     )
+
+
+def _pairs(first: _Pairs, second: _Pairs) -> _Pairs:
+    return tuple(sorted((dict(second) | dict(first)).items()))
+
+
+def _joined(first: tuple[_T, ...], second: tuple[_T, ...]) -> tuple[_T, ...]:
+    return tuple(dict.fromkeys((*first, *second)))
+
+
+def _beyond(items: tuple[_T, ...], known: tuple[_T, ...]) -> tuple[_T, ...]:
+    return tuple(item for item in items if item not in known)

@@ -290,7 +290,7 @@ def _skip(_case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:
         name = importing["module"]
         yield _Change(
             kind="skip-imports", what=name, apply=False,
-            edit=lambda recipe: replace(recipe, skip_imports=tuple(dict.fromkeys((*recipe.skip_imports, name)))),
+            edit=lambda recipe: replace(recipe, skip_imports=tuple(sorted({name: diagnosis.summary, **dict(recipe.skip_imports)}.items()))),
         )  # fmt: skip
 
 

@@ -96,7 +96,7 @@ def _prove(command: Verify, proof: Proof, facts: WheelFacts, room: Room, ports: 
     image = ports.images.ensure(
         ports.images.choose(proof.target, "runtime"), lambda text: ports.progress.say(job.id, text)
     )
-    skipped = set(job.recipe.skip_imports)
+    skipped = dict(job.recipe.skip_imports)
     return ports.prover.prove(
         ProofRequest(
             target=proof.target,

@@ -58,7 +58,7 @@ def test_a_good_wheel_is_proven_on_each_target_that_it_serves(bench: Bench) -> N
 
 def test_modules_that_a_recipe_skips_are_not_imported(bench: Bench) -> None:
     bench.inspector.facts = replace(bench.inspector.facts, modules=("demo", "demo_gui"))
-    proven(bench, replace(nouns.job("demo==1.0"), recipe=Recipe(skip_imports=("demo_gui",))))
+    proven(bench, replace(nouns.job("demo==1.0"), recipe=Recipe(skip_imports=(("demo_gui", "needs a display"),))))
     assert bench.prover.requests[0].modules == ("demo",)
 
 
