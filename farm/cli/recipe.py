@@ -104,7 +104,8 @@ def _keys(content: Recipe) -> Iterator[str]:
     if content.system_packages:
         families = ", ".join(f"{family} = {_texts(names)}" for family, names in content.system_packages)
         yield f"system-packages = {{ {families} }}"
-    for key, pairs in (("environment", content.environment), ("config-settings", content.config_settings), ("skip-imports", content.skip_imports)):
+    tables = {"environment": content.environment, "config-settings": content.config_settings, "skip-imports": content.skip_imports}
+    for key, pairs in tables.items():
         if pairs:
             yield f"{key} = {{ {', '.join(f'{_text(name)} = {_text(value)}' for name, value in pairs)} }}"
     lists = {"build-requires": content.build_requires, "build-constraints": content.build_constraints}

@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from farm.model.job import Recipe
 
+UPSTREAM = {
+    "pending": False, "submitted": True, "backport": True, "denied": False, "inactive-upstream": False, "inappropriate": True,
+}  # fmt: skip
+"""What may have become of a patch upstream, and whether a place or reason must follow (OpenEmbedded's `Upstream-Status`)."""
+
 _T = TypeVar("_T")
 _Pairs = tuple[tuple[str, str], ...]
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from farm.model.job import Recipe
+from farm.model.recipes import merged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,10 +24,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeRule:
-    """A recipe and the versions it is for."""
+    """A recipe, the versions and targets it is for, and where it stands: a file as shown to people, and a line of it (0: unknown)."""
 
     versions: SpecifierSet
     recipe: Recipe
+    targets: tuple[str, ...] = ()
+    file: str = ""
+    line: int = 0
+
+    def fits(self, pin: Pin, target: Target) -> bool:
+        """Tell whether it is for this version and target."""
+        right = not self.targets or any(fnmatchcase(target.name, pattern) for pattern in self.targets)
+        return right and self.versions.contains(pin.version, prereleases=True)
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +62,7 @@ class Settings:
     jobs: int = 0
     time_limit: float = 3600.0
     memory: int = 4 << 30
+    recipe_folder: str = ""
     heal: HealMode = "apply"
     heal_memory: int = 8 << 30
     disk: int = 20 << 30
@@ -93,9 +108,14 @@ class Settings:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http{'s' if self.tls_certificate else ''}://{host}:{self.port}{self.path_prefix}"
 
-    def recipe(self, pin: Pin) -> Recipe:
-        """Return the first recipe whose versions hold the pin; an empty one when there is none."""
+    def rules(self, pin: Pin, target: Target) -> tuple[RecipeRule, ...]:
+        """Return what is said for a pin on a target: of each file the first rule that fits, config.toml's own first."""
+        found: dict[str, RecipeRule] = {}
         for rule in self.recipes.get(pin.name, ()):
-            if rule.versions.contains(pin.version, prereleases=True):
-                return rule.recipe
-        return Recipe()
+            if rule.file not in found and rule.fits(pin, target):
+                found[rule.file] = rule
+        return tuple(found.values())
+
+    def recipe(self, pin: Pin, target: Target) -> Recipe:
+        """Return these rules as one recipe; an empty one when there is none."""
+        return reduce(merged, (rule.recipe for rule in self.rules(pin, target)), Recipe())

@@ -112,7 +112,7 @@ class Farm:
 
     def recipe(self, pin: Pin, target: Target) -> Recipe:
         """Return config.toml's recipe for a pin, with what healed its builds before; the former holds where they differ."""
-        configured = self.settings.recipe(pin)
+        configured = self.settings.recipe(pin, target)
         if self.settings.heal != "apply":
             return configured
         found = merged(configured, self.lessons.recipe(pin, target))

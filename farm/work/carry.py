@@ -51,7 +51,7 @@ def _published(command: Publish, hands: Hands) -> PublishDone:
     job = command.job
     # Only what has passed its proof has been healed. What is on no index has no versions that could need the same.
     if isinstance(outcome, Published) and job.trials and job.direct is None:
-        lesson = learned(job, hands.mend.configured(job.pin), hands.publish.clock.now())
+        lesson = learned(job, hands.mend.configured(job.pin, job.target), hands.publish.clock.now())
         if lesson is not None:
             hands.mend.lessons.learn(lesson)
     return PublishDone(job=job.id, outcome=outcome)
@@ -62,6 +62,6 @@ def _mended(command: Mend, hands: Hands) -> MendDone:
     job = command.job
     if done.proposal is not None and job.direct is None:
         now = hands.publish.clock.now()
-        hands.mend.lessons.learn(proposed(job, command.failure, done.proposal, hands.mend.configured(job.pin), now))
+        hands.mend.lessons.learn(proposed(job, command.failure, done.proposal, hands.mend.configured(job.pin, job.target), now))
     return done
 

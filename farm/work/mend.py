@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from farm.model.job import Job, Recipe
     from farm.model.messages import Mend as MendCommand
     from farm.model.package import IndexFile, Version
+    from farm.model.target import Target
     from farm.ports import Images, Index, Lessons, Progress, Providers, Sdists, Toolbox
 
 
@@ -29,7 +30,7 @@ class MendPorts:
     """What healing asks of the world. `mode` is `[build] heal`.
 
     `memory` is the limit of a build in bytes, `most_memory` what healing may raise it to. `pause` waits so many seconds, and
-    returns early when the user has the run stopped; `cancelled` tells that. `configured` is config.toml's own recipe for a pin.
+    returns early when the user has the run stopped; `cancelled` tells that. `configured` is the user's own recipe for a pin.
     """
 
     mode: HealMode
@@ -42,7 +43,7 @@ class MendPorts:
     sdists: Sdists
     toolbox: Toolbox
     upstream: Index
-    configured: Callable[[Pin], Recipe]
+    configured: Callable[[Pin, Target], Recipe]
     lessons: Lessons
     progress: Progress
 

@@ -8,6 +8,7 @@ import pytest
 
 from farm.config import FIELDS, RECIPE_FIELDS, ConfigError, load, parse
 from farm.model.package import make_pin
+from tests.fakes.nouns import CP311
 
 FOLDER = Path("/somewhere")
 
@@ -50,9 +51,9 @@ def test_a_recipe_is_chosen_by_version() -> None:
     new = {"versions": ">=2", "system-packages": {"debian": ["libnew-dev"]}}
     old = {"system-packages": {"debian": ["libold-dev"]}}
     settings = read(recipes={"Demo": [new, old]})
-    assert settings.recipe(make_pin("demo", "2.1")).packages_for("debian") == ("libnew-dev",)
-    assert settings.recipe(make_pin("demo", "1.9")).packages_for("debian") == ("libold-dev",)
-    assert settings.recipe(make_pin("other", "1")).packages_for("debian") == ()
+    assert settings.recipe(make_pin("demo", "2.1"), CP311).packages_for("debian") == ("libnew-dev",)
+    assert settings.recipe(make_pin("demo", "1.9"), CP311).packages_for("debian") == ("libold-dev",)
+    assert settings.recipe(make_pin("other", "1"), CP311).packages_for("debian") == ()
 
 
 def test_malformed_toml_names_the_place(tmp_path: Path) -> None:

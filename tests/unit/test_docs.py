@@ -167,10 +167,10 @@ def test_keys_that_pages_name_exist() -> None:
 
 def configuration_page() -> str:
     """Return docs/configuration.md as the code has it."""
-    recipes = [
-        f"| `{field.path}` | {_cell(field.expected)} | {_shown(field.default)} | {_cell(field.about)} |" for field in config.RECIPE_FIELDS
-    ]
-    fields = [f"| `{field.path}` | {_cell(field.expected)} | {_shown(field.default)} | {_cell(field.about)} |" for field in config.FIELDS]
+    fields, recipes, patches = (
+        [f"| `{field.path}` | {_cell(field.expected)} | {_shown(field.default)} | {_cell(field.about)} |" for field in table]
+        for table in (config.FIELDS, config.RECIPE_FIELDS, config.PATCH_FIELDS)
+    )
     head = "| key | expected | default | what it does |\n|---|---|---|---|\n"
     return (
         "# Configuration\n\n"
@@ -180,7 +180,9 @@ def configuration_page() -> str:
         f"## Keys\n\n{head}" + "\n".join(fields) + "\n\n"
         "## Recipes\n\n"
         "`[recipes.NAME]` holds what the project NAME needs beyond the default ([recipes.md](recipes.md)); a list of tables\n"
-        f"(`[[recipes.NAME]]`) where versions differ, of which the first that fits counts.\n\n{head}" + "\n".join(recipes) + "\n\n"
+        "(`[[recipes.NAME]]`) where versions or targets differ, of which the first that fits counts. A file in the recipes folder,\n"
+        f"called after its project, has the same keys.\n\n{head}" + "\n".join(recipes) + "\n\n"
+        f"Each of `patches`, the first three always:\n\n{head}" + "\n".join(patches) + "\n\n"
         "## The environment\n\n"
         "| variable | is for |\n|---|---|\n"
         "| `FARM_CONFIG` | the configuration file |\n"
@@ -189,7 +191,7 @@ def configuration_page() -> str:
         "| `SSL_CERT_FILE` | CA certificates, where pip is told of none |\n"
         "| `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY` | proxies; image builds get them too |\n"
         "| `DOCKER_HOST` | the Docker engine |\n\n"
-        "This page is made from `farm/config.py` by `python -m tests.unit.test_docs`.\n"
+        "This page is made from `farm/config/fields.py` by `python -m tests.unit.test_docs`.\n"
     )
 
 
@@ -198,7 +200,7 @@ def _cell(text: str) -> str:
 
 
 def _shown(default: str) -> str:
-    return _cell(default) if default.startswith("as ") else f"`{_cell(default)}`"
+    return _cell(default) if not default or default.startswith("as ") else f"`{_cell(default)}`"
 
 
 def test_configuration_md_is_made_from_the_code() -> None:

@@ -65,9 +65,9 @@ def test_a_proposal_is_never_used_and_never_replaces_what_healed(lessons: Lesson
 def test_the_export_is_configuration_with_the_same_meaning(lessons: Lessons, tmp_path: Path) -> None:
     text = exported((LESSON, replace(LESSON, name=make_pin("other", "1").name)))
     settings = parse(tomllib.loads(text), source="export", folder=tmp_path)
-    assert settings.recipe(make_pin("demo", "1.1")) == RECIPE
-    assert settings.recipe(make_pin("demo", "1.3")) == Recipe()
-    assert settings.recipe(make_pin("other", "1.2")) == RECIPE
+    assert settings.recipe(make_pin("demo", "1.1"), CP311) == RECIPE
+    assert settings.recipe(make_pin("demo", "1.3"), CP311) == Recipe()
+    assert settings.recipe(make_pin("other", "1.2"), CP311) == RECIPE
 
 
 def test_forgetting_takes_one_package(lessons: Lessons) -> None:

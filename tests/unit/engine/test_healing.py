@@ -208,7 +208,7 @@ def test_a_recipe_of_the_user_is_not_told_as_learned(bench: Bench) -> None:
     own = Recipe(environment=(("A", "1"),))
     bench.builder.result = broken_until(needs_package("libfoo-dev"))
     bench.providers = FakeProviders(packages={("header", "foo.h"): ("libfoo-dev",)})
-    ports = replace(bench.mend_ports(), configured=lambda _: own)
+    ports = replace(bench.mend_ports(), configured=lambda _pin, _target: own)
     hands = replace(bench.hands(), mend=ports)
     engine = LocalEngine(lambda command: carry(command, hands), limit=1, heal=True)
     engine.run(Plan(jobs=(replace(nouns.job("demo==1.0"), recipe=own),)), lambda _: None)

@@ -1,39 +1,34 @@
-"""config.toml -> Settings. Every fault at once, each with its dotted path, what was expected, and "perhaps you meant".
+"""Every key of config.toml and of a recipe: what is expected there, its default, what it does, and how it is read.
 
-`FIELDS` is the whole reference: docs/configuration.md is made from it, and a test holds them together.
+The tables are the whole reference: docs/configuration.md is made from them, and a test holds them together.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
-import tomllib
 from dataclasses import dataclass
 from ipaddress import ip_network
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from farm.errors import FarmError, UsageError
+from farm.errors import FarmError
 from farm.model.client import parse_pip
-from farm.model.job import Recipe
-from farm.model.settings import RecipeRule, Settings
+from farm.model.image import system_packages
+from farm.model.recipes import UPSTREAM
 from farm.model.target import Target, parse_target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from packaging.utils import NormalizedName
 
     from farm.model.package import Version
 
 DEFAULT_TARGETS = ("cp311-manylinux_2_36_x86_64", "cp313-manylinux_2_41_x86_64")
-
-
-class ConfigError(UsageError):
-    """config.toml is not as expected; the reason lists every fault."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,26 +43,26 @@ class Field:
     setting: str
 
 
-class _Wrong(ValueError):  # noqa: N818 - private
+class Wrong(ValueError):  # noqa: N818 - names what a value is
     """A value is not what its field expects; the message is put after the path."""
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise _Wrong
+        raise Wrong
     return value
 
 
 def _texts(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise _Wrong
+        raise Wrong
     return tuple(value)
 
 
 def _number(low: int, high: int) -> Callable[[Any], int]:
     def parse(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise _Wrong
+            raise Wrong
         return value
 
     return parse
@@ -75,14 +70,14 @@ def _number(low: int, high: int) -> Callable[[Any], int]:
 
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise _Wrong
+        raise Wrong
     return value
 
 
 def _choice(*choices: str) -> Callable[[Any], str]:
     def parse(value: Any) -> str:
         if value not in choices:
-            raise _Wrong
+            raise Wrong
         return str(value)
 
     return parse
@@ -94,7 +89,7 @@ def _seconds(value: Any) -> float:
         return float(value)
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh])", value) if isinstance(value, str) else None
     if match is None or float(match[1]) == 0:
-        raise _Wrong
+        raise Wrong
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
 
 
@@ -105,25 +100,25 @@ def _age(value: Any) -> float:
         return float(match[1]) * {"h": 3600, "d": 86400, "w": 604800}[match[2]]
     if value == 0 and not isinstance(value, bool):
         return 0.0
-    raise _Wrong
+    raise Wrong
 
 
 def _bytes(value: Any) -> int:
     """Return the bytes of "512MiB", "4GiB"."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(MiB|GiB|TiB)", value) if isinstance(value, str) else None
     if match is None or float(match[1]) == 0:
-        raise _Wrong
+        raise Wrong
     return int(float(match[1]) * {"MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}[match[2]])
 
 
 def _targets(value: Any) -> tuple[Target, ...]:
     names = _texts(value)
     if not names:
-        raise _Wrong
+        raise Wrong
     try:
         return tuple(dict.fromkeys(parse_target(name) for name in names))
     except FarmError as error:
-        raise _Wrong(f"{error.reason}; {error.solution}") from error
+        raise Wrong(f"{error.reason}; {error.solution}") from error
 
 
 def _pip(value: Any) -> Version | None:
@@ -131,19 +126,19 @@ def _pip(value: Any) -> Version | None:
     try:
         return parse_pip(_text(value)) if value != "" else None
     except FarmError as error:
-        raise _Wrong(error.reason) from error
+        raise Wrong(error.reason) from error
 
 
 def _cache_control(value: Any) -> str:
     # RFC 9111 5.2: directives with tokens or numbers; a quoted string would be right as well and is never needed here.
     if not re.fullmatch(r"[a-z-]+(?:=\d+)?(?:, ?[a-z-]+(?:=\d+)?)*", _text(value)):
-        raise _Wrong
+        raise Wrong
     return str(value)
 
 
 def _path_prefix(value: Any) -> str:
     if not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)*/?", _text(value)):
-        raise _Wrong
+        raise Wrong
     return str(value).rstrip("/")
 
 
@@ -151,7 +146,7 @@ def _addresses(value: Any) -> tuple[str, ...]:
     try:
         return tuple(str(ip_network(address, strict=False)) for address in _texts(value))
     except ValueError as error:
-        raise _Wrong(str(error)) from None
+        raise Wrong(str(error)) from None
 
 
 def _names(value: Any) -> frozenset[NormalizedName]:
@@ -160,14 +155,114 @@ def _names(value: Any) -> frozenset[NormalizedName]:
 
 def _table(value: Any) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
-        raise _Wrong
+        raise Wrong
     return tuple(sorted(value.items()))
 
 
 def _packages(value: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
     if not isinstance(value, dict) or not set(value) <= {"debian", "manylinux", "musllinux"}:
-        raise _Wrong
-    return tuple((family, _texts(names)) for family, names in sorted(value.items()))
+        raise Wrong
+    packages = tuple((family, _texts(names)) for family, names in sorted(value.items()))
+    try:
+        for _, names in packages:
+            system_packages(names)
+    except FarmError as error:
+        raise Wrong(f"{error.reason}; {error.solution}") from None
+    return packages
+
+
+def _requirements(value: Any) -> tuple[str, ...]:
+    texts = _texts(value)
+    try:
+        for text in texts:
+            Requirement(text)
+    except InvalidRequirement as error:
+        raise Wrong(f"expected a list of requirements (PEP 508): {' '.join(str(error).split())}") from None
+    return texts
+
+
+def _constraints(value: Any) -> tuple[str, ...]:
+    texts = _requirements(value)
+    # pip's constraints files: no extras; and a URL would say where from, not how new.
+    wrong = [text for text in texts if (parsed := Requirement(text)).extras or parsed.url or not parsed.specifier]
+    if wrong:
+        raise Wrong(f"expected bounds such as 'cython<3', found {wrong[0]!r}")
+    return texts
+
+
+def _versions(value: Any) -> SpecifierSet:
+    try:
+        return SpecifierSet(_text(value))
+    except InvalidSpecifier:
+        raise Wrong from None
+
+
+def _patterns(value: Any) -> tuple[str, ...]:
+    patterns = _texts([value] if isinstance(value, str) else value)
+    if not patterns or not all(re.fullmatch(r"[a-z0-9_.*?\[\]!-]+", pattern) for pattern in patterns):
+        raise Wrong
+    return patterns
+
+
+def _variables(value: Any) -> tuple[tuple[str, str], ...]:
+    pairs = _table(value)
+    # POSIX 8.1: what a shell, and so cibuildwheel, can hand on.
+    wrong = [name for name, text in pairs if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or "\0" in text]
+    if wrong:
+        raise Wrong(f"expected names of variables, found {wrong[0]!r}")
+    return pairs
+
+
+def _reasons(value: Any) -> tuple[tuple[str, str], ...]:
+    pairs = _table(value)
+    if not all(module and reason.strip() for module, reason in pairs):
+        raise Wrong
+    return pairs
+
+
+def _network(value: Any) -> tuple[bool, str]:
+    """Return whether the network stays on, and why; the reason may be left out."""
+    if isinstance(value, bool):
+        return value, ""
+    if not _text(value).strip():
+        raise Wrong
+    return True, str(value)
+
+
+def _command(value: Any) -> tuple[str, ...]:
+    """Return the arguments of a command; a text is Python code."""
+    words = ("python", "-c", value) if isinstance(value, str) else _texts(value)
+    if not words or not all(words):
+        raise Wrong
+    return words
+
+
+def _cpus(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 4096:
+        raise Wrong
+    return float(value)
+
+
+def _beside(value: Any) -> str:
+    """Return a path that stays in the folder that it counts from."""
+    path = PurePosixPath(_text(value))
+    if not path.name or path.is_absolute() or ".." in path.parts or "\\" in value:
+        raise Wrong
+    return str(path)
+
+
+def _reason(value: Any) -> str:
+    if not _text(value).strip():
+        raise Wrong
+    return str(value).strip()
+
+
+def _upstream(value: Any) -> str:
+    """Return what became of a patch upstream: OpenEmbedded's words for it, and where that is to be seen."""
+    status, _, where = _text(value).partition(" ")
+    if status not in UPSTREAM or (UPSTREAM[status] and not where.strip()):
+        raise Wrong
+    return str(value)
 
 
 FIELDS: tuple[Field, ...] = tuple(
@@ -194,6 +289,8 @@ FIELDS: tuple[Field, ...] = tuple(
         ("build.jobs", "jobs", _number(0, 1024), "a number of 0 to 1024", "0", "Builds side by side. 0: as many as there are processors."),
         ("build.time-limit", "time_limit", _seconds, 'a duration such as "1h"', '"1h"', "A build that takes longer is killed with its children."),
         ("build.memory", "memory", _bytes, 'a size such as "4GiB"', '"4GiB"', "Memory of one build container."),
+        ("build.recipes", "recipe_folder", _text, "a folder", '""',
+         "Where recipes stand, a file for each project (docs/recipes.md); relative to config.toml. Empty: `recipes` beside config.toml, if it is there."),
         ("build.heal", "heal", _choice("off", "propose", "apply"), '"off", "propose" or "apply"', '"apply"',
          "What happens after a build has failed for a known reason: nothing, a proposal in the report, or the change and another attempt, at most five in all (docs/healing.md)."),
         ("build.heal-memory", "heal_memory", _bytes, 'a size such as "8GiB"', '"8GiB"',
@@ -245,100 +342,38 @@ FIELDS: tuple[Field, ...] = tuple(
 RECIPE_FIELDS: tuple[Field, ...] = tuple(
     Field(path=path, expected=expected, default=default, about=about, parse=parse, setting=path.replace("-", "_"))
     for path, parse, expected, default, about in (
-        ("versions", _text, "a version specifier", '""', "The versions that the recipe is for; empty: all."),
+        ("versions", _versions, "a version specifier such as '>=2,<3'", '""', "The versions that the recipe is for; empty: all."),
+        ("targets", _patterns, 'a list of target names, in which `*` stands for anything, such as "cp313*-musllinux*"', '["*"]', "The targets that it is for."),
         ("system-packages", _packages, "a table of lists by family (debian, manylinux, musllinux)", "{}",
          "Installed into an overlay of the builder image."),
-        ("environment", _table, "a table of texts", "{}", "Environment variables of the build."),
+        ("variant", _reason, 'a variant of the builder images such as "manylinux_2_28" or "bookworm"', "as the target needs",
+         "Another builder image than the target's first choice; `farm images list` names those that are there."),
+        ("environment", _variables, "a table of texts", "{}", "Environment variables of the build."),
         ("config-settings", _table, "a table of texts", "{}", "PEP 517 config settings, handed to the backend."),
-        ("build-requires", _texts, "a list of requirements", "[]", "Build requirements beyond the sdist's own."),
-        ("build-constraints", _texts, "a list of constraints", "[]", "Bounds on the versions of build requirements."),
+        ("build-requires", _requirements, "a list of requirements", "[]", "Build requirements beyond the sdist's own."),
+        ("build-constraints", _constraints, "a list of constraints", "[]", "Bounds on the versions of build requirements."),
+        ("patches", list, "a list of tables (`[[patches]]`)", "[]", "Changes to the unpacked sdist, applied in their order; the keys of each are below."),
         ("kind", _choice("native", "pure"), '"native" or "pure"', "as the sdist looks", "What the wheel must be."),
-        ("skip-imports", _table, "a table of modules, each with the reason", "{}", "Top-level modules that the proof must not import."),
+        ("skip-imports", _reasons, 'a table of modules, each with the reason: { "demo.gui" = "needs a display" }', "{}", "Top-level modules that the proof must not import."),
+        ("smoke-test", _command, "Python code, or the list of a command's arguments", '""',
+         "Run in the clean room once everything has been imported; the wheel is published only if it succeeds."),
         ("graft", _texts, "a list of sonames", "[]",
          "Libraries that the wheel brings along although every system of its platform is said to have them, e.g. `libX11.so.6`."),
         ("memory", _bytes, 'a size such as "8GiB"', "as `build.memory`", "Memory of its build container."),
-        ("network", _flag, "true or false", "false", "Leave the network on while building; the wheel's record says so."),
+        ("cpus", _cpus, "a number above 0", "as the machine divides", "Processors of its build container; also how many jobs its compilers are told to run."),
+        ("time-limit", _seconds, 'a duration such as "3h"', "as `build.time-limit`", "How long its build may take."),
+        ("exclusive", _flag, "true or false", "false", "Built while nothing else is built on the machine."),
+        ("network", _network, "the reason, or true or false", "false", "Leave the network on while building; the wheel's record says so."),
     )
 )  # fmt: skip
 
-
-def load(path: Path | None, *, home: Path) -> Settings:
-    """Return the settings of a config.toml, or the defaults when `path` is None (the store is then below `home`).
-
-    ConfigError with every fault of the file.
-    """
-    if path is None:
-        return Settings(targets=tuple(parse_target(name) for name in DEFAULT_TARGETS), store=home / ".local/share/farm")
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        reason = f"{path}: cannot be read: {error.strerror}"
-        raise ConfigError(reason, solution="name another file with --config, or leave it out for the defaults") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}", solution="correct the file at that line") from error
-    return parse(content, source=str(path), folder=path.resolve().parent)
-
-
-def parse(content: dict[str, Any], *, source: str, folder: Path) -> Settings:
-    """Return the settings of a parsed config.toml; relative paths count from `folder`. ConfigError with every fault."""
-    faults: list[str] = []
-    recipes = _recipes(content.pop("recipes", {}), faults)
-    values = _values(_flat(content, ""), {f.path: f for f in FIELDS}, "", faults)
-    if faults:
-        text = "\n".join(f"  {fault}" for fault in faults)
-        reason = f"{source}: {len(faults)} fault{'s' if len(faults) > 1 else ''}\n{text}"
-        raise ConfigError(reason, solution="docs/configuration.md lists every key")
-    values.setdefault("targets", tuple(parse_target(name) for name in DEFAULT_TARGETS))
-    values["store"] = folder / Path(values.get("store", ".farm")).expanduser()
-    for key in (key for key in ("tls_certificate", "tls_key") if values.get(key)):
-        values[key] = str(folder / Path(values[key]).expanduser())
-    return Settings(source=source, recipes=recipes, **values)
-
-
-def _flat(table: dict[str, Any], prefix: str) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    tables = {f.path.split(".", maxsplit=1)[0] for f in FIELDS if "." in f.path}
-    for key, value in table.items():
-        if not prefix and key in tables and isinstance(value, dict):
-            flat |= _flat(value, f"{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
-
-
-def _values(flat: dict[str, Any], known: Mapping[str, Field], where: str, faults: list[str]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for path, value in flat.items():
-        known_field = known.get(path)
-        if known_field is None:
-            near = difflib.get_close_matches(path, [*known, "recipes"] if not where else known, n=1)
-            faults.append(f"{where}{path}: unknown key{f'; perhaps you meant {near[0]}' if near else ''}")
-            continue
-        try:
-            values[known_field.setting] = known_field.parse(value)
-        except _Wrong as error:
-            faults.append(f"{where}{path}: {str(error) or f'expected {known_field.expected}, found {value!r}'}")
-    return values
-
-
-def _recipes(content: Any, faults: list[str]) -> dict[NormalizedName, tuple[RecipeRule, ...]]:
-    """A recipe is a table, or a list of tables where versions differ in what they need."""
-    if not isinstance(content, dict):
-        faults.append(f"recipes: expected a table for each package, found {content!r}")
-        return {}
-    found: dict[NormalizedName, tuple[RecipeRule, ...]] = {}
-    for name, tables in content.items():
-        rules = []
-        for number, table in enumerate(tables if isinstance(tables, list) else [tables]):
-            where = f"recipes.{name}" + (f"[{number}]." if isinstance(tables, list) else ".")
-            if not isinstance(table, dict):
-                faults.append(f"{where[:-1]}: expected a table, found {table!r}")
-                continue
-            values = _values(table, {f.path: f for f in RECIPE_FIELDS}, where, faults)
-            versions = values.pop("versions", "")
-            try:
-                rules.append(RecipeRule(versions=SpecifierSet(versions), recipe=Recipe(**values)))
-            except InvalidSpecifier:
-                faults.append(f"{where}versions: expected a version specifier such as '>=2,<3', found {versions!r}")
-        found[canonicalize_name(name)] = tuple(rules)
-    return found
+PATCH_FIELDS: tuple[Field, ...] = tuple(
+    Field(path=path, expected=expected, default=default, about=about, parse=parse, setting=path)
+    for path, parse, expected, default, about in (
+        ("file", _beside, "a path beside or below the recipe's file", "", "A unified diff, as `diff -u` and `git diff` write it."),
+        ("reason", _reason, "a text", "", "What it is for."),
+        ("upstream", _upstream, "a word of " + ", ".join(f'"{word}"' for word in UPSTREAM) + "; then where or why (after submitted, backport and inappropriate always)", "",
+         "What became of it upstream, e.g. `submitted https://…/pull/7`, `backport 2.1`, `inappropriate for this farm only`."),
+        ("strip", _number(0, 20), "a number of 0 to 20", "1", "How many leading parts of its paths are left off, as in `patch -p`."),
+    )
+)  # fmt: skip

@@ -1,0 +1,66 @@
+"""config.toml -> Settings, with the recipes that stand in its folder."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from farm.config.document import ConfigError, Document, refuse
+from farm.config.fields import FIELDS
+from farm.config.recipes import folder_recipes, recipe_tables, together
+from farm.model.settings import Settings
+from farm.model.target import parse_target
+
+DEFAULT_TARGETS = ("cp311-manylinux_2_36_x86_64", "cp313-manylinux_2_41_x86_64")
+
+
+def load(path: Path | None, *, home: Path) -> Settings:
+    """Return the settings of a config.toml, or the defaults when `path` is None (the store is then below `home`).
+
+    ConfigError with every fault of the file and of the recipes' files.
+    """
+    if path is None:
+        return Settings(targets=tuple(parse_target(name) for name in DEFAULT_TARGETS), store=home / ".local/share/farm")
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text)
+    except OSError as error:
+        reason = f"{path}: cannot be read: {error.strerror}"
+        raise ConfigError(reason, solution="name another file with --config, or leave it out for the defaults") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}", solution="correct the file at that line") from error
+    return parse(content, source=str(path), folder=path.resolve().parent, text=text)
+
+
+def parse(content: dict[str, Any], *, source: str, folder: Path, text: str = "") -> Settings:
+    """Return the settings of a parsed config.toml; relative paths count from `folder`. ConfigError with every fault.
+
+    `text` is what `content` was parsed from: with it faults tell their line.
+    """
+    document = Document(source, folder, text)
+    own = recipe_tables(content.pop("recipes", {}), document)
+    values = document.values(_flat(content, ""), FIELDS, (), also=("recipes",))
+    named = values.get("recipe_folder", "")
+    recipes = folder / Path(named or "recipes").expanduser()
+    if named and not recipes.is_dir():
+        document.fault(("build", "recipes"), f"expected a folder, found none at {recipes}")
+    beside, faults = folder_recipes(recipes)
+    refuse([*document.faults, *faults], source)
+    values.setdefault("targets", tuple(parse_target(name) for name in DEFAULT_TARGETS))
+    values["store"] = folder / Path(values.get("store", ".farm")).expanduser()
+    values["recipe_folder"] = str(recipes)
+    for key in (key for key in ("tls_certificate", "tls_key") if values.get(key)):
+        values[key] = str(folder / Path(values[key]).expanduser())
+    return Settings(source=source, recipes=together(own, beside), **values)
+
+
+def _flat(table: dict[str, Any], prefix: str) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    tables = {f.path.split(".", maxsplit=1)[0] for f in FIELDS if "." in f.path}
+    for key, value in table.items():
+        if not prefix and key in tables and isinstance(value, dict):
+            flat |= _flat(value, f"{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
