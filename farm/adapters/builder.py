@@ -71,6 +71,8 @@ class DockerBuilder:
             raise StoreError(f"cannot stage a build: {error}", solution=f"make room in {self._host.scratch}") from error
         except BadSdist as error:
             found = Diagnosis(cause="broken-sdist", summary=error.reason, remedy=error.solution)
+        except BuildFailed as error:
+            found = error.diagnosis
         seconds = time.monotonic() - started
         if isinstance(found, StagedWheel):
             return found
@@ -91,7 +93,7 @@ class _Attempt:
     def run(self) -> StagedWheel | Diagnosis | None:
         staged = self._scratch / "project"
         staged.mkdir()
-        frontend.stage(self._request, staged)
+        frontend.stage(self._host, self._request, staged)
         native = self._request.job.kind == "native"
         found = self._native(staged) if native else self._pure(staged)
         if found == "other":

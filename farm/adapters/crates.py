@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from farm.adapters import patches
 from farm.adapters.container import HOME, Container, ContainerPlan
 from farm.adapters.frontend import PROJECT, telling_line
 from farm.adapters.source_tree import unpack
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from farm.adapters.container import ContainerHost, Ran
     from farm.model.build import Limits
     from farm.model.image import Image
-    from farm.model.job import Job
+    from farm.model.job import Job, Patch
 
 _SOURCE = "/tmp/source"  # noqa: S108 - a path inside the container
 _CRATES = f"{PROJECT}/crates"
@@ -46,6 +47,7 @@ class VendorRequest:
     attempt: str
     limits: Limits
     environment: tuple[tuple[str, str], ...] = ()
+    patches: tuple[Patch, ...] = ()
 
 
 class CargoCrates:
@@ -63,7 +65,7 @@ class CargoCrates:
         """Return the folder of crates, or None when the sdist has no Cargo.toml; failures as in the function `vendor`."""
         request = VendorRequest(
             sdist=sdist, image=image, cache=self._cache, log=log, attempt=f"crates-{job.id}", limits=self._limits,
-            environment=self._environment,
+            environment=self._environment, patches=job.recipe.patches,
         )  # fmt: skip
         return vendor(self._host, request)
 
@@ -71,13 +73,15 @@ class CargoCrates:
 def vendor(host: ContainerHost, request: VendorRequest) -> Path | None:
     """Return a folder with `config.toml` and `vendor/`, or None when the sdist has no Cargo.toml.
 
-    Cached by the manifests and locks: the same ones are fetched once. BuildFailed when cargo cannot make sense of them;
+    Cached by the manifests and locks, as patched: the same ones are fetched once. BuildFailed when cargo cannot make sense of them;
     UpstreamError when the crates' registry did not answer; BadSdist; EngineError.
     """
     host.scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="crates-", dir=host.scratch) as scratch:
         folder = Path(scratch)
-        tree = _cargo_files(unpack(request.sdist, folder / "sdist"), folder / "tree")
+        package = unpack(request.sdist, folder / "sdist")
+        patches.apply(request.patches, package, host.environment)
+        tree = _cargo_files(package, folder / "tree")
         manifests = _roots(tree)
         if not manifests:
             return None

@@ -14,6 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from farm.adapters import patches
 from farm.adapters.container import HOME, Container, ContainerPlan
 from farm.adapters.source_tree import add_build_requires, unpack
 from farm.model.build import BuildFailed
@@ -49,9 +50,13 @@ def _pypy(target: Target) -> str:
     return next(found, f"/opt/python/{target.python_tag}")
 
 
-def stage(request: BuildRequest, folder: Path) -> None:
-    """Lay out what a build container gets: `package/` (the sdist), `wheels/`, and `crates/` when there are any. BadSdist."""
+def stage(host: ContainerHost, request: BuildRequest, folder: Path) -> None:
+    """Lay out what a build container gets: `package/` (the patched sdist), `wheels/`, and `crates/` when there are any.
+
+    BadSdist; BuildFailed when a patch does not fit.
+    """
     unpacked = unpack(request.sdist, folder / "sdist")
+    patches.apply(request.job.recipe.patches, unpacked, host.environment)
     add_build_requires(unpacked, request.job.recipe.build_requires)
     unpacked.rename(folder / "package")
     (folder / "sdist").rmdir()
@@ -122,7 +127,7 @@ def ask(host: ContainerHost, request: BuildRequest, question: str) -> object:
     host.scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="ask-", dir=host.scratch) as scratch:
         folder = Path(scratch)
-        stage(request, folder)
+        stage(host, request, folder)
         with Container(host, _plan(request, request.limits.seconds)) as container:
             script = files("farm.adapters.scripts").joinpath("ask_backend.py").read_bytes()
             container.put(_inside(folder) | {f"{PROJECT}/ask_backend.py": script})
