@@ -56,8 +56,11 @@ def stage(host: ContainerHost, request: BuildRequest, folder: Path) -> None:
     BadSdist; BuildFailed when a patch does not fit.
     """
     unpacked = unpack(request.sdist, folder / "sdist")
-    patches.apply(request.job.recipe.patches, unpacked, host.environment)
-    add_build_requires(unpacked, request.job.recipe.build_requires)
+    recipe = request.job.recipe
+    _note(request, tuple(f"patch {patch.name} (sha256 {patch.sha256[:12]}): {patch.reason}" for patch in recipe.patches))
+    _note(request, (f"the network is on: {recipe.network_reason or 'the recipe says so'}",) if recipe.network else ())
+    patches.apply(recipe.patches, unpacked, host.environment)
+    add_build_requires(unpacked, recipe.build_requires)
     unpacked.rename(folder / "package")
     (folder / "sdist").rmdir()
     (folder / "wheels").mkdir()
@@ -65,6 +68,12 @@ def stage(host: ContainerHost, request: BuildRequest, folder: Path) -> None:
         shutil.copyfile(wheel, folder / "wheels" / wheel.name)
     if request.crates is not None:
         shutil.copytree(request.crates, folder / "crates", symlinks=True)
+
+
+def _note(request: BuildRequest, lines: tuple[str, ...]) -> None:
+    if lines:
+        with request.log.open("a", encoding="utf-8") as log:
+            log.writelines(f"({line})\n" for line in lines)
 
 
 def build_environment(request: BuildRequest) -> dict[str, str]:

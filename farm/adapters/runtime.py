@@ -6,6 +6,7 @@ of its code; importing does, so that comes last, as another user who can write t
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from importlib.resources import files
 from pathlib import Path
@@ -23,6 +24,8 @@ _WHEELS = "/wheels"
 _SCRIPT = "/tmp/prove.py"  # noqa: S108 - a path inside the container
 _IMPORT_SECONDS = 30
 _ROOT = "0:0"
+# What a shell and the engines give for a command that is not there (POSIX 2.8.2).
+_NOT_FOUND = 127
 _PIP = (("PIP_CONFIG_FILE", "/dev/null"), ("PIP_NO_CACHE_DIR", "1"), ("PIP_DISABLE_PIP_VERSION_CHECK", "1"),
         ("PIP_ROOT_USER_ACTION", "ignore"), ("PIP_NO_COLOR", "1"), ("LC_ALL", "C.UTF-8"))  # fmt: skip
 _NO_COMPILER = "for tool in cc gcc g++ clang c99 tcc rustc gfortran; do command -v $tool && exit 1; done; exit 0"
@@ -75,7 +78,19 @@ class _Proof:
             found.append(self._import(module))
             if self._container.seconds_left == 0.0:
                 break
+        if self._request.smoke_test and all(check.ok for check in found):
+            found.append(self._smoke_test())
         return found
+
+    def _smoke_test(self) -> Check:
+        """What the recipe wants to see work; as a user's shell would run it, with the interpreter's programs first on PATH."""
+        words = self._request.smoke_test
+        with self._request.log.open("a", encoding="utf-8") as log:
+            log.write(f"(smoke test: {shlex.join(words)})\n")
+        path = f"{self._python.removesuffix('/python')}:/usr/local/bin:/usr/bin:/bin"
+        ran = self._container.run(words, log=self._request.log, environment=(("PATH", path),))
+        missing = ran.code == _NOT_FOUND and not ran.timed_out
+        return Check(name="smoke test", ok=ran.ok, detail=f"no program {words[0]} in the clean room" if missing else _detail(ran))
 
     def _import(self, module: str) -> Check:
         argv = ("timeout", "-k", "1", str(_IMPORT_SECONDS), self._python, "-I", _SCRIPT, module)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from farm.errors import FarmError
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from farm.model.image import Image
-    from farm.model.job import Job
+    from farm.model.job import Job, Recipe
     from farm.model.outcome import Diagnosis
     from farm.model.package import NormalizedName, Version
     from farm.model.target import Target
@@ -41,6 +41,8 @@ class NameTaken(FarmError):  # noqa: N818 - names what happened
 class Limits:
     """Bounds of one container: wall time in seconds, memory in bytes, processes, CPUs (fractional, 0 for all), and what it may write
     to its disk in bytes (0 for as much as there is).
+
+    An engine refuses a container with more than `most_cpus`, the machine's own (0: unknown).
     """
 
     seconds: float
@@ -48,6 +50,14 @@ class Limits:
     processes: int
     cpus: float = 0.0
     disk: int = 0
+    most_cpus: float = 0.0
+
+    def within(self, recipe: Recipe) -> Limits:
+        """Return the bounds of a build with this recipe: its own word for what it names."""
+        most = self.most_cpus or recipe.cpus
+        return replace(
+            self, seconds=recipe.time_limit or self.seconds, memory=recipe.memory or self.memory, cpus=min(recipe.cpus, most) or self.cpus
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +85,8 @@ class BuildRequest:
 class ProofRequest:
     """A wheel and everything it needs at run time, to be installed with no index at all on `target`'s runtime image.
 
-    `modules` are the top-level modules to import (from its RECORD, less the recipe's `skip_imports`).
+    `modules` are the top-level modules to import (from its RECORD, less the recipe's `skip_imports`). `smoke_test` is the recipe's:
+    the arguments of a command that must succeed after them; `python` is the target's.
     """
 
     target: Target
@@ -88,6 +99,7 @@ class ProofRequest:
     log: Path
     attempt: str
     limits: Limits
+    smoke_test: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
-from farm.errors import UsageError
+from farm.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from farm.model.target import Target
@@ -120,6 +120,18 @@ def candidates(offers: Iterable[Offer], *, python: str, libc: Libc, arch: str, r
     found = [offer for offer in offers if offer.serves(python=python, libc=libc, arch=arch)]
     found.sort(key=lambda offer: (offer.family == "debian", -offer.libc[1], -offer.libc[2], offer.variant))
     return tuple(ImageSpec(family=offer.family, variant=offer.variant, arch=arch, role=role) for offer in found)
+
+
+def of_variant(found: Sequence[ImageSpec], variant: str, target: Target) -> ImageSpec:
+    """Return the image of a variant among those that serve a target. ImageError, naming them, when it is none of them."""
+    for spec in found:
+        if variant in {spec.variant, spec.name}:
+            return spec
+    names = ", ".join(spec.variant for spec in found) or "none"
+    raise ImageError(
+        f"no builder image of the variant {variant!r} serves {target.name}; there are: {names}",
+        solution="correct `variant` in the recipe, or bound its `targets`; `farm images list` shows what is there",
+    )
 
 
 def parse_spec(name: str) -> ImageSpec:

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanPorts:
-    """What planning asks of the world; all of it only reads."""
+    """What planning asks of the world; all of it only reads. `image` takes a target and the variant that a recipe wants, or ""."""
 
     upstream: Index
     farm: Index
     resolver: Resolver
     sdists: Sdists
-    image: Callable[[Target], ImageSpec]
+    image: Callable[[Target, str], ImageSpec]
     recipe: Callable[[Pin, Target], Recipe]
 
 
@@ -108,8 +108,8 @@ class _Draft:
 
     def _job(self, cell: Cell) -> Job:
         assert isinstance(cell.presence, Missing)
-        image = self._ports.image(cell.target)
         recipe = self._ports.recipe(cell.pin, cell.target)
+        image = self._ports.image(cell.target, recipe.variant)
         facts = self._facts(cell, cell.presence)
         needed = self._requirements(cell, (*facts.build_requires, *recipe.build_requires), recipe)
         kind = recipe.kind or ("native" if facts.native else "pure")

@@ -162,14 +162,17 @@ class Farm:
     def _image_folder(self) -> Path | None:
         return Path(self.settings.image_folder) if self.settings.image_folder else None
 
-    def builder_image(self, target: Target) -> ImageSpec:
-        """Return the builder image for a target. ImageError when none serves it.
+    def builder_image(self, target: Target, variant: str = "") -> ImageSpec:
+        """Return the builder image for a target, of this variant where a recipe names one. ImageError when none serves it.
 
         Where no engine answers, it is the best one by what is known of each, with a note: a plan can be shown all the same.
         """
         from farm.errors import EngineError  # noqa: PLC0415 - only where there are gaps
+        from farm.model.image import of_variant  # noqa: PLC0415 - the same
 
         try:
+            if variant:
+                return of_variant(self.images.alternatives(target), variant, target)
             return self.images.choose(target, "builder")
         except EngineError as error:
             from farm.adapters.image_files import ImageFiles  # noqa: PLC0415 - only where no engine answers
@@ -181,7 +184,7 @@ class Farm:
             found = candidates(offers, python=target.python_tag, libc=libc, arch=target.arch, role="builder") if libc else ()
             if not found:
                 raise
-            return found[0]
+            return of_variant(found, variant, target) if variant else found[0]
 
     @property
     def host_environment(self) -> dict[str, str]:

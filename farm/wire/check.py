@@ -140,7 +140,7 @@ def _plan(farm: Farm, matrix: Matrix, policy: DetectPolicy) -> Plan:
     from farm.model.image import ImageSpec  # noqa: PLC0415 - only where there are gaps
     from farm.survey.plan import plan  # noqa: PLC0415 - the same
 
-    def any_image(target: Target) -> ImageSpec:
+    def any_image(target: Target, _variant: str) -> ImageSpec:
         return ImageSpec(family="debian", variant="any", arch=target.arch, role="builder")
 
     return plan(matrix, policy, replace(farm.reading(policy.options).plan_ports(), image=any_image))

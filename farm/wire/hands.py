@@ -52,8 +52,9 @@ class Workshop:
         )
         share = max(1.0, processors() / farm.jobs)
         self._limits = Limits(
-            seconds=settings.time_limit, memory=settings.memory, processes=settings.processes, cpus=share, disk=settings.disk
-        )
+            seconds=settings.time_limit, memory=settings.memory, processes=settings.processes, cpus=share, disk=settings.disk,
+            most_cpus=float(processors()),
+        )  # fmt: skip
 
     @property
     def _reading(self) -> Reading:

@@ -152,7 +152,7 @@ class _Attempt:
         except BuildFailed as error:
             result = self._failed(error.diagnosis)
             if error.diagnosis.cause == "timed-out":
-                result = TimedOut(attempt=self._attempt.id, limit=self._ports.limits.seconds, seconds=0.0)
+                result = TimedOut(attempt=self._attempt.id, limit=self._ports.limits.within(self._job.recipe).seconds, seconds=0.0)
         seconds = self._ports.clock.monotonic() - started
         if isinstance(result, Failed):
             return replace(result, diagnosis=self._explain(result.diagnosis), seconds=seconds)
@@ -220,7 +220,7 @@ class _Attempt:
             log=self._room.log,
             out=self._room.folder("out"),
             attempt=self._attempt.id,
-            limits=replace(ports.limits, memory=job.recipe.memory or ports.limits.memory),
+            limits=ports.limits.within(job.recipe),
             epoch=int(uploaded.timestamp()) if uploaded else EPOCH_WITHOUT_UPLOAD_TIME,
         )
 

@@ -198,7 +198,8 @@ def _compiler(case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:
 
 
 def _images(case: Case, _: Diagnosis) -> Iterator[_Change]:
-    for spec in case.images:
+    # Which variant it is built in is the user's word where a recipe names one.
+    for spec in () if case.job.recipe.variant else case.images:
         if spec != case.job.image:
             yield _Change(kind="image", what=spec.name, edit=lambda recipe: recipe, image=spec)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from farm.errors import EngineError, FarmError, ImageError, StoreError
 from farm.model.build import BuildRequest
+from farm.model.image import of_variant
 from farm.model.job import Job, job_id
 from farm.work.build import EPOCH_WITHOUT_UPLOAD_TIME, path_of
 
@@ -23,7 +24,8 @@ def prepare(source: tuple[Pin, IndexFile, Target], facts: SdistFacts, recipe: Re
     FarmError when it cannot be had; the engine's and the store's own failures keep their class.
     """
     pin, sdist, target = source
-    spec = ports.images.choose(target, "builder")
+    variant = recipe.variant
+    spec = of_variant(ports.images.alternatives(target), variant, target) if variant else ports.images.choose(target, "builder")
     job = Job(
         id=job_id(pin, target), pin=pin, target=target, proofs=(), reason="metadata", sdist=sdist, kind="native",
         rust=facts.rust, asks=facts.asks, recipe=recipe, image=spec, requires=(), via=(),
@@ -48,7 +50,7 @@ def _request(job: Job, facts: SdistFacts, room: Room, attempt: str, ports: Build
         room.place(path_of(file, ports), folder, file.filename)
     request = BuildRequest(
         job=job, image=image, sdist=ports.downloads.fetch(job.sdist), wheels=folder, crates=None, log=room.log,
-        out=room.folder("out"), attempt=attempt, limits=ports.limits, epoch=EPOCH_WITHOUT_UPLOAD_TIME,
+        out=room.folder("out"), attempt=attempt, limits=ports.limits.within(job.recipe), epoch=EPOCH_WITHOUT_UPLOAD_TIME,
     )  # fmt: skip
     more = ports.builder.requirements(request) if facts.asks else ()
     if more:

@@ -109,6 +109,7 @@ def _prove(command: Verify, proof: Proof, facts: WheelFacts, room: Room, ports: 
             log=room.log,
             attempt=command.built.attempt,
             limits=ports.limits,
+            smoke_test=job.recipe.smoke_test,
         )
     )
 

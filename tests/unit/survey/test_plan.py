@@ -22,7 +22,7 @@ def planned(  # type: ignore[no-untyped-def]
         farm=FakeIndex(),
         resolver=resolver,
         sdists=sdists or FakeSdists(),
-        image=lambda _: IMAGE,
+        image=lambda _target, _variant: IMAGE,
         recipe=lambda _pin, _target: Recipe(),
     )
     origin = Origin(file="requirements.txt", line=1)
