@@ -50,11 +50,15 @@ class Lessons:
 
     def recipe(self, pin: Pin, target: Target) -> Recipe:
         """Return what was learned for a package on a target: that version's own, else the newest that fits."""
+        best = self.best(pin, target)
+        return best.recipe if best else Recipe()
+
+    def best(self, pin: Pin, target: Target) -> Learned | None:
+        """Return what `recipe` takes, with its evidence; None where nothing fits."""
         fitting = [one for one in self.all(pin.name) if not one.proposed and _fits(one, pin, target)]
-        best = max(
+        return max(
             fitting, key=lambda one: (one.version == str(pin.version), one.target == target.name, one.at), default=None
         )
-        return best.recipe if best else Recipe()
 
     def forget(self, name: NormalizedName) -> tuple[Learned, ...]:
         """Remove the recipes of a package and return them."""

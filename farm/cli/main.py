@@ -49,10 +49,18 @@ class Context:
         """Return the configuration: --config, else FARM_CONFIG, else ./config.toml, else the defaults."""
         from farm.config import load  # noqa: PLC0415 - `farm --help` must not pay for it
 
+        return load(self.path(), home=self.home)
+
+    @property
+    def home(self) -> Path:
+        return Path(self.env.get("HOME", "/"))
+
+    def path(self) -> Path | None:
+        """Return where the configuration is; None where there is none and the defaults hold."""
         path = self.config or (Path(self.env["FARM_CONFIG"]) if self.env.get("FARM_CONFIG") else None)
         if path is None and Path("config.toml").is_file():
             path = Path("config.toml")
-        return load(path, home=Path(self.env.get("HOME", "/")))
+        return path
 
 
 COMMANDS = {

@@ -2,9 +2,9 @@
 
 from farm.config.document import ConfigError
 from farm.config.fields import FIELDS, PATCH_FIELDS, RECIPE_FIELDS, Field
-from farm.config.load import DEFAULT_TARGETS, load, parse
+from farm.config.load import DEFAULT_TARGETS, examined, load, parse
 from farm.config.recipes import read_recipe_file
 
 __all__ = [
-    "DEFAULT_TARGETS", "FIELDS", "PATCH_FIELDS", "RECIPE_FIELDS", "ConfigError", "Field", "load", "parse", "read_recipe_file",
+    "DEFAULT_TARGETS", "FIELDS", "PATCH_FIELDS", "RECIPE_FIELDS", "ConfigError", "Field", "examined", "load", "parse", "read_recipe_file",
 ]  # fmt: skip

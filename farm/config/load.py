@@ -20,8 +20,15 @@ def load(path: Path | None, *, home: Path) -> Settings:
 
     ConfigError with every fault of the file and of the recipes' files.
     """
+    settings, faults = examined(path, home=home)
+    refuse(faults, settings.source)
+    return settings
+
+
+def examined(path: Path | None, *, home: Path) -> tuple[Settings, tuple[str, ...]]:
+    """Return the settings as far as they are sound, and every fault. ConfigError when config.toml itself cannot be read."""
     if path is None:
-        return Settings(targets=tuple(parse_target(name) for name in DEFAULT_TARGETS), store=home / ".local/share/farm")
+        return Settings(targets=tuple(parse_target(name) for name in DEFAULT_TARGETS), store=home / ".local/share/farm"), ()
     try:
         text = path.read_text(encoding="utf-8")
         content = tomllib.loads(text)
@@ -30,15 +37,18 @@ def load(path: Path | None, *, home: Path) -> Settings:
         raise ConfigError(reason, solution="name another file with --config, or leave it out for the defaults") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}", solution="correct the file at that line") from error
-    return parse(content, source=str(path), folder=path.resolve().parent, text=text)
+    return _parse(content, Document(str(path), path.resolve().parent, text))
 
 
-def parse(content: dict[str, Any], *, source: str, folder: Path, text: str = "") -> Settings:
-    """Return the settings of a parsed config.toml; relative paths count from `folder`. ConfigError with every fault.
+def parse(content: dict[str, Any], *, source: str, folder: Path) -> Settings:
+    """Return the settings of a parsed config.toml; relative paths count from `folder`. ConfigError with every fault."""
+    settings, faults = _parse(content, Document(source, folder))
+    refuse(faults, source)
+    return settings
 
-    `text` is what `content` was parsed from: with it faults tell their line.
-    """
-    document = Document(source, folder, text)
+
+def _parse(content: dict[str, Any], document: Document) -> tuple[Settings, tuple[str, ...]]:
+    source, folder = document.name, document.folder
     own = recipe_tables(content.pop("recipes", {}), document)
     values = document.values(_flat(content, ""), FIELDS, (), also=("recipes",))
     named = values.get("recipe_folder", "")
@@ -46,13 +56,12 @@ def parse(content: dict[str, Any], *, source: str, folder: Path, text: str = "")
     if named and not recipes.is_dir():
         document.fault(("build", "recipes"), f"expected a folder, found none at {recipes}")
     beside, faults = folder_recipes(recipes)
-    refuse([*document.faults, *faults], source)
     values.setdefault("targets", tuple(parse_target(name) for name in DEFAULT_TARGETS))
     values["store"] = folder / Path(values.get("store", ".farm")).expanduser()
     values["recipe_folder"] = str(recipes)
     for key in (key for key in ("tls_certificate", "tls_key") if values.get(key)):
         values[key] = str(folder / Path(values[key]).expanduser())
-    return Settings(source=source, recipes=together(own, beside), **values)
+    return Settings(source=source, recipes=together(own, beside), **values), (*document.faults, *faults)
 
 
 def _flat(table: dict[str, Any], prefix: str) -> dict[str, Any]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from farm.model.job import Recipe
 
 UPSTREAM = {
@@ -82,3 +85,43 @@ def _joined(first: tuple[_T, ...], second: tuple[_T, ...]) -> tuple[_T, ...]:
 
 def _beyond(items: tuple[_T, ...], known: tuple[_T, ...]) -> tuple[_T, ...]:
     return tuple(item for item in items if item not in known)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """One thing that a recipe says: its key as written (`environment.CFLAGS`), its value, and whose word it is."""
+
+    key: str
+    value: str | int | float | bool | tuple[str, ...]
+    source: str
+
+
+def said(layers: Sequence[tuple[str, Recipe]]) -> tuple[Said, ...]:
+    """Return what these recipes say together, `merged` in this order, each thing with the first that says so."""
+    items = [(source, set(_items(recipe))) for source, recipe in layers]
+    whole = reduce(merged, (recipe for _, recipe in layers)) if layers else None
+    return tuple(
+        Said(key=key, value=value, source=next(source for source, known in items if (key, value) in known))
+        for key, value in (_items(whole) if whole else ())
+    )
+
+
+def _items(recipe: Recipe) -> Iterator[tuple[str, str | int | float | bool | tuple[str, ...]]]:
+    """Yield a recipe's single values; of lists and tables each entry."""
+    for family, names in recipe.system_packages:
+        yield from ((f"system-packages.{family}", name) for name in names)
+    tables = {"environment": recipe.environment, "config-settings": recipe.config_settings, "skip-imports": recipe.skip_imports}
+    for key, pairs in tables.items():
+        yield from ((f"{key}.{name}", value) for name, value in pairs)
+    lists = {
+        "build-requires": recipe.build_requires, "build-constraints": recipe.build_constraints, "graft": recipe.graft,
+        "patches": tuple(f"{patch.name} (sha256 {patch.sha256[:12]}): {patch.reason}" for patch in recipe.patches),
+    }  # fmt: skip
+    for key, texts in lists.items():
+        yield from ((key, text) for text in texts)
+    single: dict[str, str | int | float | bool | tuple[str, ...]] = {
+        "variant": recipe.variant, "kind": recipe.kind or "", "smoke-test": recipe.smoke_test, "memory": recipe.memory,
+        "cpus": recipe.cpus, "time-limit": recipe.time_limit, "exclusive": recipe.exclusive,
+        "network": recipe.network_reason or recipe.network,
+    }  # fmt: skip
+    yield from ((key, value) for key, value in single.items() if value)

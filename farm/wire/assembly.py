@@ -145,7 +145,7 @@ class Farm:
                 bases=dict(self.settings.image_bases),
                 families=self._families,
             ),
-            self._image_folder,
+            self.image_folder,
             self.note,
         )
 
@@ -159,7 +159,7 @@ class Farm:
         return families[self.settings.image_family]
 
     @property
-    def _image_folder(self) -> Path | None:
+    def image_folder(self) -> Path | None:
         return Path(self.settings.image_folder) if self.settings.image_folder else None
 
     def builder_image(self, target: Target, variant: str = "") -> ImageSpec:
@@ -180,7 +180,7 @@ class Farm:
 
             self.note(f"the images were chosen without asking which can be had: {error.reason}")
             libc = target_libc(target)
-            offers = [offer for offer in ImageFiles(self._image_folder).offers() if offer.family in self._families]
+            offers = [offer for offer in ImageFiles(self.image_folder).offers() if offer.family in self._families]
             found = candidates(offers, python=target.python_tag, libc=libc, arch=target.arch, role="builder") if libc else ()
             if not found:
                 raise
