@@ -39,6 +39,10 @@ class Document:
         """Return the line of a value, of the nearest table around it where it has none; 0 when nothing is known."""
         return next((self._lines[place[:end]] for end in range(len(place), 0, -1) if place[:end] in self._lines), 0)
 
+    def begin(self, place: Place) -> int:
+        """Return the first line of a table, 0 when nothing is known."""
+        return min((line for known, line in self._lines.items() if known[: len(place)] == place), default=0)
+
     def fault(self, place: Place, what: str) -> None:
         line = self.line(place)
         parts = (f"{self.name}:{line}" if line else "" if place else self.name, dotted(place), what)

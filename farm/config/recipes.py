@@ -116,8 +116,7 @@ def _rule(table: Any, place: Place, document: Document) -> RecipeRule | None:
     if "patches" in values:
         values["patches"] = _patches(values["patches"], (*place, "patches"), document)
     recipe = Recipe(network=network, network_reason=reason, **values)
-    line = document.line(place) or min(filter(None, (document.line((*place, key)) for key in table)), default=0)
-    return RecipeRule(versions=versions, targets=targets, recipe=recipe, file=document.name, line=line)
+    return RecipeRule(versions=versions, targets=targets, recipe=recipe, file=document.name, line=document.begin(place))
 
 
 def _patches(tables: list[Any], place: Place, document: Document) -> tuple[Patch, ...]:
