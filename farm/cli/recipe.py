@@ -37,19 +37,20 @@ def recipe() -> None:
 
 
 @recipe.command("list")
+@click.option("--learned", is_flag=True, help="Only what healing has learned or proposes.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def list_(context: Context, *, as_json: bool) -> int:
+def list_(context: Context, *, learned: bool, as_json: bool) -> int:
     """List the recipes of config.toml and of the recipes folder, what was learned, and what is only proposed, with the evidence."""
-    settings = context.settings()
+    written = {} if learned else context.settings().recipes
     found = _learned(context, None)
     if as_json:
-        configured = [_rule_json(name, rule) for name, rules in settings.recipes.items() for rule in rules]
+        configured = [_rule_json(name, rule) for name, rules in sorted(written.items()) for rule in rules]
         render.out(json.dumps({"schema": 1, "configured": configured, "recipes": [_json(one) for one in found]}, indent=2))
         return 0
     rows = [
         (name, str(rule.versions) or "all", ", ".join(rule.targets) or "any", rule.place, "; ".join(keys(rule.recipe)))
-        for name, rules in sorted(settings.recipes.items())
+        for name, rules in sorted(written.items())
         for rule in rules
     ]
     rows += [
@@ -63,7 +64,7 @@ def list_(context: Context, *, as_json: bool) -> int:
         for one in found
     ]
     if not rows:
-        render.err("there are no recipes, and nothing has been learned yet")
+        render.err("nothing has been learned yet" if learned else "there are no recipes, and nothing has been learned yet")
         return 0
     render.out(render.table(("package", "versions", "for", "state", "what"), rows))
     return 0
