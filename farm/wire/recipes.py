@@ -62,7 +62,9 @@ def lint(farm: Farm, recipes: Mapping[NormalizedName, Sequence[RecipeRule]], *, 
 
 def unnamed(folder: Path, recipes: Mapping[NormalizedName, Sequence[RecipeRule]]) -> tuple[Remark, ...]:
     """Return the patches of a recipes folder that no recipe names."""
-    named = {patch.name for rules in recipes.values() for rule in rules for patch in rule.recipe.patches}
+    # config.toml names them from its own folder.
+    names = {patch.name for rules in recipes.values() for rule in rules for patch in rule.recipe.patches}
+    named = names | {name.removeprefix(f"{folder.name}/") for name in names}
     files = sorted(path for pattern in _PATCHES for path in folder.rglob(pattern)) if folder.is_dir() else []
     return tuple(
         Remark(level="note", project="", place=f"{folder.name}/{name}", text="no recipe names this patch")

@@ -81,8 +81,8 @@ def test_a_patch_mends_one_version_a_variable_the_next_and_the_smoke_test_decide
     assert (code, cell["state"]) == (0, "built"), err[-3000:]
     told = log(patched)
     assert "builds on Python 3" in told
-    assert "memory.max 805306368" in told
-    assert "cpu.max 50000 100000" in told
+    assert "limit memory 805306368" in told
+    assert "limit cpu 50000" in told
     assert "(smoke test: python -c 'import farm_needs_patch as it;" in told
 
     source = patched.folder / "needs-patch" / "farm_needs_patch.c"
@@ -106,7 +106,7 @@ def test_a_patch_that_does_not_fit_fails_its_package_by_name(patched: Slow) -> N
     assert (code, cell["state"]) == (1, "failed")
     told = json.dumps(cell)
     assert "patch-failed" in told
-    assert "the recipe's python3.patch cannot be applied: patch failed: farm_needs_patch.c:1" in told
+    assert "the recipe's python3.patch cannot be applied: patch failed: farm_needs_patch.c:3" in told
 
 
 def test_the_recipes_time_is_the_builds_limit_and_an_unknown_variant_is_told(patched: Slow) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 RECIPE = Recipe(
     system_packages=(("debian", ("libfoo-dev", "libbar-dev")),), environment=(("CFLAGS", '-DX="a\\b" -Wno-error'),),
     build_requires=("Cython",), build_constraints=("setuptools<58",), memory=2 << 30, graft=("libX11.so.6",),
+    skip_imports=(("demo.gui", "no \"display\""),), cpus=0.5,
+    smoke_test=("python", "-c", "import demo\nassert demo.x\t\x7f"), time_limit=90.0, exclusive=True, variant="bookworm", network=True,
+    network_reason="a grammar", kind="pure", config_settings=(("--x", "y"),),
 )  # fmt: skip
 LESSON = Learned(
     name=make_pin("demo", "1.2").name, version="1.2", versions="==1.*,<=1.2", python="cp311", target=CP311.name, recipe=RECIPE,
@@ -75,6 +79,16 @@ def test_forgetting_takes_one_package(lessons: Lessons) -> None:
     lessons.learn(replace(LESSON, name=make_pin("demo-more", "1.2").name))
     assert lessons.forget(LESSON.name) == (LESSON,)
     assert [one.name for one in lessons.all()] == ["demo-more"]
+
+
+def test_a_file_of_an_earlier_farm_is_read(lessons: Lessons, tmp_path: Path) -> None:
+    """It named the modules to skip without a reason, and knew fewer keys."""
+    lessons.learn(LESSON)
+    path = next((tmp_path / "recipes").iterdir())
+    content = json.loads(path.read_text())
+    content["recipe"] = {"skip_imports": ["demo_gui"], "memory": 1}
+    path.write_text(json.dumps(content))
+    assert lessons.all()[0].recipe == Recipe(skip_imports=(("demo_gui", "proposed"),), memory=1)
 
 
 def test_a_damaged_file_says_which(lessons: Lessons, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from farm.model.demand import Demand, Origin, Requirement
+from farm.model.image import ImageSpec, of_variant
 from farm.model.job import Plan, Recipe
 from farm.survey.detect import DetectPolicy
 from farm.survey.plan import PlanPorts, plan
@@ -14,7 +15,8 @@ SETUPTOOLS = project("setuptools", "setuptools-80.0-py3-none-any.whl")
 
 
 def planned(  # type: ignore[no-untyped-def]
-    *pages, wants: list[str], resolver: FakeResolver, sdists: FakeSdists | None = None, from_source: tuple[str, ...] = (), targets=(CP311,)
+    *pages, wants: list[str], resolver: FakeResolver, sdists: FakeSdists | None = None, from_source: tuple[str, ...] = (), targets=(CP311,),
+    image=lambda _target, _variant: IMAGE, recipe=lambda _pin, _target: Recipe(),
 ) -> Plan:
     upstream = FakeIndex(SETUPTOOLS, *pages)
     ports = PlanPorts(
@@ -22,13 +24,26 @@ def planned(  # type: ignore[no-untyped-def]
         farm=FakeIndex(),
         resolver=resolver,
         sdists=sdists or FakeSdists(),
-        image=lambda _target, _variant: IMAGE,
-        recipe=lambda _pin, _target: Recipe(),
+        image=image,
+        recipe=recipe,
     )
     origin = Origin(file="requirements.txt", line=1)
     demand = Demand(requirements=tuple(Requirement(name=canonical(n), origin=origin, text=n) for n in wants))
     policy = DetectPolicy(from_source=frozenset(canonical(n) for n in from_source))
     return plan(survey(demand, targets, policy, ports), policy, ports)
+
+
+def test_a_variant_that_does_not_serve_refuses_its_package_alone_and_says_which_would() -> None:
+    known = tuple(ImageSpec(family="debian", variant=name, arch="x86_64", role="builder") for name in ("bookworm", "trixie"))
+    recipes = {"demo": Recipe(variant="bookwurm"), "other": Recipe(variant="trixie")}
+    made = planned(
+        project("demo", "demo-1.tar.gz"), project("other", "other-1.tar.gz"), wants=["demo", "other"],
+        resolver=FakeResolver(versions={"demo": "1", "other": "1", "setuptools": "80.0"}),
+        image=lambda target, variant: of_variant(known, variant, target), recipe=lambda pin, _: recipes[pin.name],
+    )  # fmt: skip
+    assert [(str(job.pin), job.image.variant) for job in made.jobs] == [("other==1", "trixie")]
+    (refused,) = made.refused
+    assert refused.reason == f"no builder image of the variant 'bookwurm' serves {CP311}; there are: bookworm, trixie"
 
 
 def test_what_has_a_wheel_is_no_job() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from farm.model.healing import Candidate, Need
 from farm.model.image import ImageSpec
-from farm.model.job import Dependency, Job
+from farm.model.job import Dependency, Job, Recipe
 from farm.model.messages import Mend
 from farm.model.outcome import Diagnosis, Failed, Remedy
 from farm.model.package import IndexFile, Project, Version, make_pin
@@ -124,6 +124,15 @@ def test_a_module_is_left_out_of_the_proof_only_by_a_person() -> None:
     found = next_mend(Case(job=nouns.job("demo==1.0"), failure=failure, find=lambda _: (), dated=lambda _: None))
     assert found is not None
     assert (found.apply, [name for name, _ in found.recipe.skip_imports]) == (False, ["demo_server"])
+
+
+def test_the_variant_that_a_recipe_names_is_not_exchanged() -> None:
+    other = ImageSpec(family="debian", variant="trixie", arch="x86_64", role="builder")
+    for variant, kind in (("", "image"), ("bookworm", None)):
+        job = replace(nouns.job("demo==1.0"), recipe=Recipe(variant=variant))
+        failure = Failed(attempt="a1", stage="build", diagnosis=Diagnosis(cause="rust-too-old", summary="x"), seconds=1.0)
+        found = next_mend(Case(job=job, failure=failure, find=lambda _: (), dated=lambda _: None, images=(job.image, other)))
+        assert (found.kind if found and found.kind == "image" else None) == kind
 
 
 def test_a_newer_rust_is_looked_for_in_other_images() -> None:

@@ -62,6 +62,11 @@ def test_modules_that_a_recipe_skips_are_not_imported(bench: Bench) -> None:
     assert bench.prover.requests[0].modules == ("demo",)
 
 
+def test_the_recipes_smoke_test_is_handed_to_each_proof(bench: Bench) -> None:
+    proven(bench, replace(nouns.job("demo==1.0", also=(CP313,)), recipe=Recipe(smoke_test=("demo", "--version"))))
+    assert [request.smoke_test for request in bench.prover.requests] == [("demo", "--version")] * 2
+
+
 def test_an_import_that_fails_on_one_target_rejects_the_wheel(bench: Bench) -> None:
     bench.prover.fails = {CP313: "Traceback\nImportError: libpq.so.5: cannot open shared object file"}
     outcome = proven(bench, nouns.job("demo==1.0", also=(CP313,)))
