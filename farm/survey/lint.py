@@ -32,6 +32,9 @@ def remarks(project: str, rules: Sequence[RecipeRule], targets: Sequence[Target]
         if hider is not None:
             told = f"never reached: the one at {hider.place} fits whatever it fits"
             yield Remark(level="fault", project=project, place=rule.place, text=told)
+        code = _code_fault(rule.recipe)
+        if code:
+            yield Remark(level="fault", project=project, place=rule.place, text=code)
         for text in _notes(rule, targets):
             yield Remark(level="note", project=project, place=rule.place, text=text)
 
@@ -39,6 +42,17 @@ def remarks(project: str, rules: Sequence[RecipeRule], targets: Sequence[Target]
 def _hides(first: RecipeRule, second: RecipeRule) -> bool:
     wider = not first.targets or set(second.targets or ("",)) <= set(first.targets)
     return wider and (not str(first.versions) or first.versions == second.versions)
+
+
+def _code_fault(recipe: Recipe) -> str:
+    if recipe.smoke_test[:2] != ("python", "-c"):
+        return ""
+    try:
+        # Compiles, and runs nothing.
+        compile("".join(recipe.smoke_test[2:3]), "smoke-test", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        return f"its smoke-test is no Python: {error}; a command is a list of its arguments"
+    return ""
 
 
 def _notes(rule: RecipeRule, targets: Sequence[Target]) -> Iterator[str]:

@@ -63,6 +63,7 @@ def test_every_fault_is_told_at_once_also_those_of_patches(shell: Shell, recipes
     (recipes / "fix.patch").write_text(DIFF.replace("42", "41"))
     (recipes / "lost.diff").write_text(DIFF)
     (recipes / "gap.toml").write_text(f'memori = "1GiB"\nnetwork = true\ntargets = "cp27-*"\n{PATCH}')
+    (recipes / "fourth.toml").write_text('smoke-test = "gap --show version"\n')
     (recipes / "other.toml").write_text('[[recipe]]\nkind = "pure"\n[[recipe]]\nversions = "<2"\nvariant = "potato"\n')
     (shell.folder / "config.toml").write_text(f'targets = ["{TARGET}"]\n[recipes.third]\nnetwork = 1\n')
     done = shell.run("recipe", "lint")
@@ -75,12 +76,13 @@ def test_every_fault_is_told_at_once_also_those_of_patches(shell: Shell, recipes
         "recipes/gap.toml:1: note: no configured target fits cp27-*",
         "recipes/other.toml:3: never reached: the one at recipes/other.toml:1 fits whatever it fits",
         "recipes/other.toml:3: no builder image has the variant 'potato'; there are: bookworm,",
+        "recipes/fourth.toml:1: its smoke-test is no Python: invalid syntax",
         "recipes/lost.diff: note: no recipe names this patch",
     ):
         assert told in done.out, done.out
-    assert done.err.strip() == "4 recipes of 3 projects: 6 faults"
+    assert done.err.strip() == "5 recipes of 4 projects: 7 faults"
     listed = shell.run("recipe", "lint", "--json").json
-    assert listed["faults"] == 6
+    assert listed["faults"] == 7
     assert {one["level"] for one in listed["remarks"]} == {"fault", "note"}
     assert shell.run("status").code == 2
 

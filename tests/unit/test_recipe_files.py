@@ -163,5 +163,11 @@ def test_the_key_of_a_build_holds_the_patches_and_nothing_of_the_proof(folder: P
     assert key(patched) != plain
     assert key(replace(patched, patches=(replace(patch, strip=0),))) not in {plain, key(patched)}
     assert key(replace(patched, patches=(replace(patch, reason="another", upstream="denied"),))) == key(patched)
+    known = Recipe(
+        environment=(("CFLAGS", "-O1"),), config_settings=(("--x", "y"),), build_requires=("idna",), graft=("libX11.so.6",), network=True,
+        system_packages=(("debian", ("a",)),), memory=1, build_constraints=("cython<3",), kind="pure",
+    )  # fmt: skip
+    # As farms before patches had it: what they built stays built. Only a new _KEY_SCHEMA may change it.
+    assert key(known) == "883c367e536e4f1940aaaed4ba9027d18da1e695a72edc88af6d1e57d107939f"
     proof = Recipe(smoke_test=("true",), skip_imports=(("x", "y"),), memory=1, cpus=1.0, time_limit=1.0, exclusive=True, network_reason="z")
     assert key(proof) == plain
