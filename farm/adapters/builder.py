@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from farm.model.outcome import Diagnosis, Failed, StagedWheel, TimedOut
 from farm.model.package import Digest, parse_wheel_name
 
 if TYPE_CHECKING:
+    from farm.adapters.compiled import CompilerCache
     from farm.adapters.container import ContainerHost
     from farm.model.build import BuildRequest
 
@@ -28,10 +30,11 @@ _NATIVE_AFTER_ALL = "(this wheel is for one platform: building it again with cib
 
 
 class DockerBuilder:
-    """Implements `farm.ports.Builder` on a Docker engine."""
+    """Implements `farm.ports.Builder` on a Docker engine. `cache` says what compilers may take from earlier builds; None: nothing."""
 
-    def __init__(self, host: ContainerHost) -> None:
+    def __init__(self, host: ContainerHost, cache: CompilerCache | None = None) -> None:
         self._host = host
+        self._cache = cache
 
     def requirements(self, request: BuildRequest) -> tuple[str, ...]:
         """Return what the backend asks for beyond the static requirements (PEP 517 get_requires_for_build_wheel).
@@ -63,6 +66,8 @@ class DockerBuilder:
     def build(self, request: BuildRequest) -> StagedWheel | Failed | TimedOut:
         """Build the wheel and leave it in `request.out`. EngineError, StoreError; everything else is an outcome."""
         started = time.monotonic()
+        if self._cache is not None:
+            request = replace(request, volume=self._cache.volume(request.job, request.image))
         try:
             self._host.scratch.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix="build-", dir=self._host.scratch) as scratch:

@@ -15,8 +15,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from farm.adapters import process
-from farm.adapters.container import HOME, OPEN_FILES, USER
-from farm.adapters.frontend import build_environment, config_arguments, out_of_disk, out_of_memory, telling_line
+from farm.adapters.compiled import FOLDER
+from farm.adapters.frontend import (
+    build_arguments,
+    build_environment,
+    compiler_environment,
+    out_of_disk,
+    out_of_memory,
+    telling_line,
+)
+from farm.adapters.sandbox import HOME, OPEN_FILES, USER
 from farm.errors import EngineError
 from farm.model.outcome import Diagnosis
 
@@ -108,7 +116,7 @@ def build_wheels(
         on_line=watch.line, cancel=watch.too_long,
     )  # fmt: skip
     try:
-        with host.disk_watch(request.attempt, request.limits) as disk:
+        with host.disk_watch(request.attempt, request.limits, request.volume) as disk:
             completed = process.run(command)
     finally:
         host.remove(request.attempt)
@@ -133,7 +141,7 @@ def config(host: ContainerHost, request: BuildRequest) -> str:
     values: dict[str, object] = {
         f"{kind}-{machine}-image": request.image.reference,
         "container-engine": engine,
-        "build-frontend": {"name": "build[uv]", "args": list(config_arguments(request))},
+        "build-frontend": {"name": "build[uv]", "args": list(build_arguments(request))},
         "dependency-versions": "latest",
         "audit-command": "",
         "audit-requires": [],
@@ -185,7 +193,8 @@ def diagnosis(completed: process.Completed, step: int, *, no_memory: bool) -> Di
 def _create_args(host: ContainerHost, request: BuildRequest) -> tuple[str, ...]:
     limits = request.limits
     labels = (f"--label={key}={value}" for key, value in host.labels(request.attempt).items())
-    variables = (f"--env={key}={value}" for key, value in build_environment(request).items())
+    variables = (f"--env={key}={value}" for key, value in (compiler_environment(host, request) | build_environment(request)).items())
+    mount = f"--mount=type=volume,source={request.volume},target={FOLDER}"
     return (
         f"--network={'bridge' if request.job.recipe.network else 'none'}",
         f"--user={USER}",
@@ -200,6 +209,7 @@ def _create_args(host: ContainerHost, request: BuildRequest) -> tuple[str, ...]:
         f"--ulimit=nofile={OPEN_FILES}",
         "--init",
         "--log-driver=none",
+        *((",".join((mount, *(f"volume-label={key}={value}" for key, value in host.marks.items()))),) if request.volume else ()),
         *labels,
         f"--env={_ENV_FUNCTION}={_CLOSE_STDIN}",
         *variables,

@@ -13,9 +13,11 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+from farm.adapters.compiled import FOLDER
 from farm.adapters.container_output import command_output, lines, logged
 from farm.adapters.disk_watch import DiskWatch
 from farm.adapters.docker_engine import translated
+from farm.adapters.sandbox import HOME, OPEN_FILES, USER
 from farm.adapters.source_tree import unpack_tar
 from farm.errors import EngineError
 from farm.model.build import BadSdist
@@ -30,13 +32,9 @@ if TYPE_CHECKING:
 
     from farm.model.build import Limits
 
-USER = "1000:1000"
-"""Whom package code runs as: nobody that the image knows."""
-HOME = "/tmp/home"  # noqa: S108 - a path inside the container
 _SPOOL = 32 << 20
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _FILE = 8 << 30
-OPEN_FILES = 16384
-"""As many as a build wants. Engines differ in what they give unasked, and some programs walk through all of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +53,11 @@ class ContainerHost:
     environment: Mapping[str, str] = field(default_factory=dict)
     output: Callable[[str, str], None] = lambda _attempt, _line: None
 
+    @property
+    def marks(self) -> dict[str, str]:
+        """What tells this store's volumes from others'."""
+        return {"farm.store": self.store, "farm.holds": "compiled"}
+
     def labels(self, attempt: str) -> dict[str, str]:
         return {"farm.attempt": attempt, "farm.run": self.run, "farm.store": self.store}
 
@@ -62,9 +65,15 @@ class ContainerHost:
         """Kill and remove every container of an attempt, whoever started it."""
         remove_leftovers(self.client, {"farm.attempt": attempt, "farm.store": self.store})
 
-    def disk_watch(self, attempt: str, limits: Limits) -> DiskWatch:
-        """Return a watch over what the containers of an attempt write."""
-        return DiskWatch(self.client, f"farm.attempt={attempt}", limits.disk)
+    def disk_watch(self, attempt: str, limits: Limits, volume: str = "") -> DiskWatch:
+        """Return a watch over what the containers of an attempt write, to their own disk and to a volume."""
+        return DiskWatch(self.client, f"farm.attempt={attempt}", limits.disk, volume)
+
+    def path(self, image: str) -> str:
+        """Return PATH as an image sets it."""
+        with translated("looking at an image"):
+            environment = self.client.images.get(image).attrs["Config"]["Env"] or []
+        return next((pair.removeprefix("PATH=") for pair in environment if pair.startswith("PATH=")), _PATH)
 
     def ran_out_of_memory(self, attempt: str, since: float) -> bool:
         """Tell whether a container of the attempt met its memory limit since then (seconds since 1970).
@@ -80,12 +89,16 @@ class ContainerHost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerPlan:
-    """What one container is made of. `environment` is added to the image's own; `network` is the engine's bridge."""
+    """What one container is made of. `environment` is added to the image's own; `network` is the engine's bridge.
+
+    `volume` is the engine's volume for FOLDER of `compiled`, made when it is not there; empty for none.
+    """
 
     image: str
     attempt: str
     limits: Limits
     network: bool = False
+    volume: str = ""
     environment: tuple[tuple[str, str], ...] = ()
 
 
@@ -119,7 +132,7 @@ class Container:
         self._deadline = 0.0
         self._since = time.time()
         self._timer: threading.Timer | None = None
-        self._disk = host.disk_watch(plan.attempt, plan.limits)
+        self._disk = host.disk_watch(plan.attempt, plan.limits, plan.volume)
 
     def __enter__(self) -> Self:
         try:
@@ -223,7 +236,7 @@ class Container:
         return self._engine
 
     def _create(self) -> EngineContainer:
-        from docker.types import LogConfig, Ulimit  # noqa: PLC0415 - see docker_engine
+        from docker.types import LogConfig, Mount, Ulimit  # noqa: PLC0415 - see docker_engine
 
         plan, limits = self._plan, self._plan.limits
         return self._host.client.containers.create(
@@ -243,6 +256,7 @@ class Container:
                 Ulimit(name="fsize", soft=_FILE, hard=_FILE),
                 Ulimit(name="nofile", soft=OPEN_FILES, hard=OPEN_FILES),
             ],
+            mounts=[Mount(target=FOLDER, source=plan.volume, type="volume", labels=self._host.marks)] if plan.volume else [],
             log_config=LogConfig(type="none"),
             environment={"HOME": HOME, **dict(plan.environment)},
             init=True,

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farm.adapters import patches
-from farm.adapters.container import HOME, Container, ContainerPlan
+from farm.adapters.container import Container, ContainerPlan
 from farm.adapters.frontend import PROJECT, telling_line
+from farm.adapters.sandbox import HOME
 from farm.adapters.source_tree import unpack
 from farm.errors import UpstreamError
 from farm.model.build import BuildFailed

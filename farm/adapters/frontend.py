@@ -14,8 +14,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farm.adapters import patches
-from farm.adapters.container import HOME, Container, ContainerPlan
+from farm.adapters import compiled, patches
+from farm.adapters.container import Container, ContainerPlan
+from farm.adapters.sandbox import HOME
 from farm.adapters.source_tree import add_build_requires, unpack
 from farm.model.build import BuildFailed
 from farm.model.outcome import Diagnosis
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from farm.model.target import Target
 
 PROJECT = "/project"
+_ENVIRONMENT = "/tmp/build-env"  # noqa: S108 - a path inside the container
 _ANSWER = f"{PROJECT}/answer.json"
 _ANSWER_BYTES = 16 << 20
 _WHEEL_BYTES = 4 << 30
@@ -108,18 +110,25 @@ def build_environment(request: BuildRequest) -> dict[str, str]:
     }
 
 
-def config_arguments(request: BuildRequest) -> tuple[str, ...]:
-    """Return the recipe's config settings as the `build` program takes them."""
-    return tuple(f"-C{key}={value}" for key, value in request.job.recipe.config_settings)
+def compiler_environment(host: ContainerHost, request: BuildRequest) -> dict[str, str]:
+    """Return what has compilers look into the request's volume first; nothing without one."""
+    return compiled.environment(host.path(request.image.digest)) if request.volume else {}
+
+
+def build_arguments(request: BuildRequest) -> tuple[str, ...]:
+    """Return the recipe's config settings, and where the build environment is to be, as the `build` program takes them."""
+    settings = tuple(f"-C{key}={value}" for key, value in request.job.recipe.config_settings)
+    # Debian's images have a front end that is new enough to put the environment where it is told: what is compiled tells its paths.
+    return (f"--env-dir={_ENVIRONMENT}", *settings) if request.image.spec.family == "debian" else settings
 
 
 def build_wheels(host: ContainerHost, request: BuildRequest, folder: Path, seconds: float) -> Ran:
     """Build a staged project with `python -m build`; what it made is copied into `folder/out`. BadSdist, EngineError."""
-    with Container(host, _plan(request, seconds)) as container:
+    with Container(host, _plan(host, request, seconds)) as container:
         container.put(_inside(folder) | {f"{PROJECT}/out": _empty(folder)})
         python = f"{interpreter(request.job.target)}/bin/python"
         ran = container.run(
-            (python, "-m", "build", "--wheel", "--installer=uv", f"--outdir={PROJECT}/out", *config_arguments(request),
+            (python, "-m", "build", "--wheel", "--installer=uv", f"--outdir={PROJECT}/out", *build_arguments(request),
              f"{PROJECT}/package"),
             log=request.log,
         )  # fmt: skip
@@ -137,7 +146,7 @@ def ask(host: ContainerHost, request: BuildRequest, question: str) -> object:
     with tempfile.TemporaryDirectory(prefix="ask-", dir=host.scratch) as scratch:
         folder = Path(scratch)
         stage(host, request, folder)
-        with Container(host, _plan(request, request.limits.seconds)) as container:
+        with Container(host, _plan(host, request, request.limits.seconds)) as container:
             script = files("farm.adapters.scripts").joinpath("ask_backend.py").read_bytes()
             container.put(_inside(folder) | {f"{PROJECT}/ask_backend.py": script})
             settings = tuple(f"{key}={value}" for key, value in request.job.recipe.config_settings)
@@ -190,14 +199,16 @@ def telling_line(tail: tuple[str, ...]) -> str:
     return (errors or lines or [""])[-1][:300]
 
 
-def _plan(request: BuildRequest, seconds: float) -> ContainerPlan:
-    path = f"{interpreter(request.job.target)}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+def _plan(host: ContainerHost, request: BuildRequest, seconds: float) -> ContainerPlan:
+    path = {"PATH": host.path(request.image.digest)} | compiler_environment(host, request)
+    path["PATH"] = f"{interpreter(request.job.target)}/bin:{path['PATH']}"
     return ContainerPlan(
         image=request.image.digest,
         attempt=request.attempt,
         limits=replace(request.limits, seconds=seconds),
         network=request.job.recipe.network,
-        environment=tuple(({"PATH": path} | build_environment(request)).items()),
+        volume=request.volume,
+        environment=tuple((path | build_environment(request)).items()),
     )
 
 

@@ -16,10 +16,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farm.adapters.container import HOME, Container, ContainerPlan
+from farm.adapters.container import Container, ContainerPlan
 from farm.adapters.provider_index import SCHEMA, PackageIndex, make_index
 from farm.adapters.provider_queries import apk_answer, apk_command, dnf_answer, dnf_command
 from farm.adapters.provider_rank import rank
+from farm.adapters.sandbox import HOME
 from farm.errors import StoreError, UpstreamError
 
 if TYPE_CHECKING:

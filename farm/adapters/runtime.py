@@ -12,8 +12,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farm.adapters.container import HOME, Container, ContainerPlan
+from farm.adapters.container import Container, ContainerPlan
 from farm.adapters.frontend import interpreter
+from farm.adapters.sandbox import HOME
 from farm.model.outcome import Check, Verdict
 
 if TYPE_CHECKING:

@@ -66,7 +66,8 @@ class BuildRequest:
 
     `wheels` is a folder with the build dependencies as wheels and nothing else; `crates` a folder with vendored crates
     and their `config.toml`, or None. `log` is appended to, `out` receives the wheel. `attempt` labels the containers, so
-    that what a dead process left behind can be found. `epoch` is SOURCE_DATE_EPOCH, seconds since 1970.
+    that what a dead process left behind can be found. `epoch` is SOURCE_DATE_EPOCH, seconds since 1970. `volume` names the engine's
+    volume with what compilers made before; empty for none.
     """
 
     job: Job
@@ -79,6 +80,7 @@ class BuildRequest:
     attempt: str
     limits: Limits
     epoch: int
+    volume: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,6 +66,8 @@ class Settings:
     heal: HealMode = "apply"
     heal_memory: int = 8 << 30
     disk: int = 20 << 30
+    compiler_cache: str = "project"
+    trusted: tuple[str, ...] = ()
     processes: int = 2048
     proof_time_limit: float = 300.0
     from_source: frozenset[NormalizedName] = frozenset()

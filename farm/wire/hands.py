@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from farm.adapters.build_tag import WheelTagger
 from farm.adapters.builder import DockerBuilder
+from farm.adapters.compiled import CompilerCache
 from farm.adapters.container import ContainerHost, remove_leftovers
 from farm.adapters.crates import CargoCrates
 from farm.adapters.docker_engine import connect, translated
@@ -70,7 +71,10 @@ class Workshop:
             clock=farm.clock,
             downloads=reading.downloads,
             images=farm.images,
-            builder=DockerBuilder(self._host),
+            builder=DockerBuilder(
+                self._host,
+                CompilerCache(store=farm.store_mark, mode=farm.settings.compiler_cache, trusted=farm.settings.trusted),
+            ),
             crates=CargoCrates(
                 self._host, cache=farm.cache / "crates", limits=self._limits, environment=tuple(sorted(proxies(farm.env).items()))
             ),

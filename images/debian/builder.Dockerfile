@@ -14,7 +14,7 @@ RUN echo 'Acquire::https::CAInfo "/etc/ssl/farm-certificates.crt";' > /etc/apt/a
  && for version in ${PYTHONS}; do packages="${packages} python${version}-dev python${version}-venv"; done \
  && apt-get update -q \
  && apt-get install -q -y --no-install-recommends \
-        bzip2 ca-certificates cmake g++ gcc gfortran make ninja-build patch pkg-config python3 \
+        bzip2 ca-certificates ccache cmake g++ gcc gfortran make ninja-build patch pkg-config python3 \
         tar unzip xz-utils zip ${packages} ${RUST} \
  && sed -i 's/ -Werror=format-security//g' /usr/lib/python3*/_sysconfigdata_*.py \
  && apt-get clean \
@@ -70,5 +70,6 @@ RUN set -e; \
     done; \
     which bash patch pkg-config tar unzip
 # Where cibuildwheel works, as a user who may not make folders in /.
-RUN mkdir -p /project /output /tmp/home && chown 1000:1000 /project /output /tmp/home
+# /cache is where a volume with the compilers' cache may come; its owner is taken from here.
+RUN mkdir -p /project /output /cache /tmp/home && chown 1000:1000 /project /output /cache /tmp/home
 CMD ["/bin/bash"]

