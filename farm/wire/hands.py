@@ -43,7 +43,7 @@ class Workshop:
         farm.hold_run()
         settings = farm.settings
         self._client = connect(farm.env.get("DOCKER_HOST"))
-        self._host = ContainerHost(
+        self.host = ContainerHost(
             client=self._client,
             run=farm.run,
             store=farm.store_mark,
@@ -72,11 +72,11 @@ class Workshop:
             downloads=reading.downloads,
             images=farm.images,
             builder=DockerBuilder(
-                self._host,
+                self.host,
                 CompilerCache(store=farm.store_mark, mode=farm.settings.compiler_cache, trusted=farm.settings.trusted),
             ),
             crates=CargoCrates(
-                self._host, cache=farm.cache / "crates", limits=self._limits, environment=tuple(sorted(proxies(farm.env).items()))
+                self.host, cache=farm.cache / "crates", limits=self._limits, environment=tuple(sorted(proxies(farm.env).items()))
             ),
             toolbox=reading,
             store=farm.store,
@@ -103,7 +103,7 @@ class Workshop:
                 sdists=reading.sdists,
                 downloads=reading.downloads,
                 images=farm.images,
-                prover=DockerProver(self._host),
+                prover=DockerProver(self.host),
                 store=farm.store,
                 catalogue=farm.catalogue,
                 rooms=farm.rooms,
@@ -120,7 +120,7 @@ class Workshop:
     def _mend_ports(self) -> MendPorts:
         farm, reading, settings = self._farm, self._reading, self._farm.settings
         providers = ImageProviders(
-            self._host, cache=farm.cache / "packages", limits=self._limits, environment=tuple(sorted(proxies(farm.env).items()))
+            self.host, cache=farm.cache / "packages", limits=self._limits, environment=tuple(sorted(proxies(farm.env).items()))
         )
         return MendPorts(
             mode=settings.heal,
