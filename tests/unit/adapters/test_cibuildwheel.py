@@ -83,7 +83,7 @@ def test_awkward_values_arrive_as_they_are(tmp_path):
     recipe = Recipe(environment=(("AWKWARD", AWKWARD),), config_settings=(("--opt", AWKWARD), ("--opt", "second")))
     options = read_by_cibuildwheel(tmp_path, request(tmp_path, recipe))
     assert f"--env=AWKWARD={AWKWARD}" in options.container_engine.create_args
-    assert list(options.build_frontend.args) == [f"-C--opt={AWKWARD}", "-C--opt=second"]
+    assert list(options.build_frontend.args) == ["--env-dir=/tmp/build-env", f"-C--opt={AWKWARD}", "-C--opt=second"]
 
 
 def test_only_a_recipe_opens_the_network(tmp_path):
