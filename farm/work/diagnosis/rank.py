@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import accumulate
@@ -30,6 +31,9 @@ _EXPLAINS = {
     # A header that is missing after pkg-config knew nothing of it is the fault: its absence did not stop the build.
     "missing-system-library": _LACKS - {"missing-system-header", "network"},
 }
+# A look-up that failed is the reason if the next thing said is that the same is lacking, or if it is said at once.
+_SURVIVED = 6
+_STEM = re.compile(r"^lib|[^a-z]+")
 _LINUX = ("debian", "rhel", "alpine", "linux")
 _LESS: dict[Confidence, Confidence] = {"high": "medium", "medium": "low", "low": "low", "none": "none"}
 
@@ -93,9 +97,17 @@ def _root(strong: list[Candidate]) -> Candidate | None:
     near = [
         c
         for c in looked
-        if 0 < fatal.number - c.number <= _REACH and fatal.rule.cause in _EXPLAINS.get(c.rule.cause, ())
+        if 0 < fatal.number - c.number <= _REACH and fatal.rule.cause in _EXPLAINS.get(c.rule.cause, ()) and not _other(c, fatal)
     ]
     return near[0] if near else fatal
+
+
+def _other(looked: Candidate, fatal: Candidate) -> bool:
+    """Whether a look-up that failed was survived: the build went on, and then it was another library that was lacking."""
+    if looked.rule.cause != fatal.rule.cause or fatal.number - looked.number < _SURVIVED:
+        return False
+    first, second = (_STEM.sub("", name.lower()) for name in (looked.subject, fatal.subject))
+    return min(len(first), len(second)) > 1 and first not in second and second not in first
 
 
 def _tested(alive: list[Candidate], verdict: Candidate | None) -> Candidate | None:

@@ -32,6 +32,10 @@ _KEYS = {
     "cause", "kind", "words", "patterns", "subject", "confidence", "platforms", "near", "unless", "pin",
 }  # fmt: skip
 _GRAM = 3
+_NO_NAMES = frozenset(
+    ["a", "an", "and", "any", "are", "as", "be", "by", "for", "from", "if", "in", "is", "it", "of", "on", "or", "required", "some", "system", "that", "the",
+     "this", "to", "with", "which", "your"]
+)  # fmt: skip
 _PHRASE = re.compile(r"%\{(\w+)\}")
 
 
@@ -70,6 +74,9 @@ class Rule:
             found = pattern.search(line)
             if found:
                 subject = next((text for text in found.groups() if text), "") or self.subject
+                # A sentence that is built otherwise than expected: the next pattern may read it rightly.
+                if subject in _NO_NAMES:
+                    continue
                 if found.groupdict().get("attribute"):
                     subject = f"{found['subject']}.{found['attribute']}"
                 return subject.strip(), found.start(), found.end()

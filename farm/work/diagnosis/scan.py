@@ -20,6 +20,8 @@ _ENDS = 1 << 17
 _ALL = 1 << 20
 _AROUND = (12, 14)
 _WRAP = 5
+# A line that long is a command, or a whole log whose line ends were lost; what it says is in pieces of about this length.
+_ONE_LINE, _PIECE = 1000, 300
 _TELLING = re.compile(
     r"\b(?:error|ERROR|Error|fatal|FATAL|undefined|failed|FAILED)\b|[A-Za-z]+(?:Error|Exception)\b|not found|[Cc]annot "
 )
@@ -279,6 +281,9 @@ def look_closer(data: bytes, rules: Rules, first: int) -> list[Candidate]:
     for index, text in enumerate(texts):
         if len(text) < 6:
             continue
+        if len(text) > _ONE_LINE:
+            found.extend(_in_pieces(data.split(b"\n")[index], rules, first + index))
+            continue
         hit = _first_meaning(text, texts[index + 1 : index + _WRAP], rules)
         if hit:
             blank = Candidate(
@@ -292,6 +297,21 @@ def look_closer(data: bytes, rules: Rules, first: int) -> list[Candidate]:
             )
             found.extend(candidates_of(blank, hit))
     return found
+
+
+def _in_pieces(line: bytes, rules: Rules, number: int) -> list[Candidate]:
+    """A log that something has put into one line: each piece of it that says of itself that it matters, in order."""
+    text = line.decode("utf-8", "replace")
+    for start in range(0, len(text), _PIECE // 2):
+        piece = text[start : start + _PIECE].strip()
+        if not _TELLING.search(piece):
+            continue
+        for rule in rules.of(piece):
+            match = rule.match(piece)
+            if match and rule.kind in ("fatal", "probable") and not rule.near:
+                blank = Candidate(rule=rule, number=number, raw=piece, text=piece, subject="")
+                return list(candidates_of(blank, [(rule, match[0])]))
+    return []
 
 
 def _first_meaning(text: str, following: list[str], rules: Rules) -> list[tuple[Rule, str]]:
