@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # The first that is found decides: what only one platform prints comes before what others may mention.
 _PLATFORMS = (
     ("windows", r"win-amd64|win_amd64|win32-cpython|lib\.win-|temp\.win|\b[A-Z]:\\+(?:Users|Windows|Program|Python|hostedtoolcache|a\\)|[a-z]:\\users\\|cl\.exe|\.dll\b|fatal error (?:C|LNK)\d{4}"
-     r"|Microsoft Visual|vcvarsall|WinError|MSBuild|\.venv\\|build\\(?:bdist|temp|lib)|mingw32|\bMINGW64\b|Scripts\\|AppData"),
+     r"|Microsoft Visual|vcvarsall|NMake Makefiles|generator .?Visual Studio|WinError|MSBuild|\.venv\\|build\\(?:bdist|temp|lib)|mingw32|\bMINGW64\b|Scripts\\|AppData"),
     ("macos", r"macosx-\d|macosx_\d|-mmacosx-version-min|/Library/(?:Developer|Frameworks|Python|Caches)|/opt/homebrew|/usr/local/(?:Cellar|opt)/|/private/var/folders|/var/folders/|/Users/[\w.-]+/"
      r"|Xcode|xcrun|-isysroot|\bdarwin\d*\b|\.dylib\b|macOS|MacPorts|/opt/local/"),
     ("alpine", r"musllinux|linux-musl|\bapk (?:add|fetch|update)|/var/cache/apk|\balpine\b|Alpine Linux|musl-dev|dl-cdn"),

@@ -37,6 +37,9 @@ _PREFIX = re.compile(
   | [\w.-]{1,40}\ +\|\ (?=\S|\s)                          # docker compose
   | \|\ (?=\S)                                            # exception groups, quotes
   | remote:\s{1,9}
+  | \[(?:pipenv[\w.]*|[ \d.]{1,7}s)\]:?\s               # pipenv, the Open Build Service
+  | \d{4}/\d\d/\d\d\ \d\d:\d\d:\d\d\ (?:-\ \w+:\ )?      # loggers with slashes
+  | -\ (?:INFO|DEBUG|ERROR|WARNING)\ -?:?\s | !\ (?=\S|\s)
   | app\[\w+\.\d+\]:\s
   | (?:DEBUG|INFO|TRACE|WARN)\s(?=\S|\s)                  # uv -v, kaniko
   | (?:INFO|DEBU|WARN|ERRO)\[\d+\]\s
