@@ -117,7 +117,7 @@ class Remedies:
 
     def _known(self, name: str) -> tuple[str, ...]:
         short = name.rsplit("/", 1)[-1].removesuffix(".exe")
-        for key in dict.fromkeys((name, short, re.sub(r"-[\d.]+$", "", short), name.lower(), name.split("=")[0])):
+        for key in dict.fromkeys((name, short, re.sub(r"-[\d.]+$", "", short), name.lower(), name.partition("=")[0])):
             if key in self.debian:
                 return tuple(self.debian[key])
         return ()

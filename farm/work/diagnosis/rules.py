@@ -32,10 +32,10 @@ _KEYS = {
     "cause", "kind", "words", "patterns", "subject", "confidence", "platforms", "near", "unless", "pin",
 }  # fmt: skip
 _GRAM = 3
-_NO_NAMES = frozenset(
-    ["a", "an", "and", "any", "are", "as", "be", "by", "for", "from", "if", "in", "is", "it", "of", "on", "or", "required", "some", "system", "that", "the",
-     "this", "to", "with", "which", "your"]
-)  # fmt: skip
+_NO_NAMES = frozenset({
+    "a", "an", "and", "any", "are", "as", "be", "by", "for", "from", "if", "in", "is", "it", "of", "on", "or", "required", "some", "system",
+    "that", "the", "this", "to", "with", "which", "your",
+})  # fmt: skip
 _PHRASE = re.compile(r"%\{(\w+)\}")
 
 

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from farm.work.diagnosis.reading import Window, decode, lines_around, plain, windows
+from farm.work.diagnosis.reading import LONGEST, Window, decode, lines_around, plain, windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -62,7 +62,9 @@ LANDMARK_TRIGGERS = (
 
 _CONTEXT = 3000
 _REMEMBERED, _MARKS = 4000, 4000
-_Late = tuple[Window, tuple[int, int], "tuple[tuple[Rule, str], ...]", "Candidate"]
+# Numbers that count lines, columns, files and seconds: lines that differ in nothing else mean the same.
+_COUNTED = re.compile(rb"^(?:#\d+ )?[\[#]?\d[\d:.,TZ/-]*\d[Z\]]*|(?<=[a-z_])\d+|(?<=:)\d+(?=[:)])")
+_Late = tuple[Window, tuple[int, int], int]
 Landmark = Literal["collecting", "start", "done", "failed"]
 
 
@@ -162,19 +164,33 @@ class _Scanner:
 
     def _line(self, window: Window, start: int, end: int, number: int) -> None:
         line = window.data[start:end]
-        read = self._known.get(line)
-        if read is None:
-            read = self._read_line(line)
-            if len(self._known) < _REMEMBERED:
-                self._known[line] = read
+        shape = _COUNTED.sub(b"0", line) if len(line) < LONGEST else line
+        known = self._known.get(shape)
+        if known and self._as_before(known, window, (start, end), number):
+            return
+        read = self._read_line(line)
+        if len(self._known) < _REMEMBERED:
+            self._known[shape] = read
         marks = self._found.marks
         if read.mark and (len(marks) < _MARKS or read.mark[0] != "collecting"):
             marks.append(Mark(number=number, what=read.mark[0], package=read.mark[1]))
         if read.meanings:
-            blank = Candidate(rule=read.meanings[0][0], number=number, raw=read.raw, text=read.text, subject="")
-            self._add(window, (start, end), read.meanings, blank)
+            self._add(window, (start, end), number, read)
         if read.telling:
             self._found.telling.append((number, read.raw.strip()))
+
+    def _as_before(self, known: _Read, window: Window, place: tuple[int, int], number: int) -> bool:
+        """Whether a line need not be read: one like it means nothing, or what it means was read often enough."""
+        if known.mark:
+            return False
+        if known.meanings:
+            first = known.meanings[0][0].order
+            if self._counts[first] < _FIRST:
+                return False
+            self._keep(window, place, number, first)
+        if known.telling:
+            self._found.telling.append((number, decode(window.data[place[0] : place[1]]).strip()))
+        return True
 
     def _read_line(self, line: bytes) -> _Read:
         raw = decode(line)
@@ -194,34 +210,36 @@ class _Scanner:
                 if not (rule.platforms or rule.near or rule.unless):
                     return
 
-    def _add(
-        self, window: Window, place: tuple[int, int], meanings: tuple[tuple[Rule, str], ...], blank: Candidate
-    ) -> None:
-        first = meanings[0][0].order
+    def _add(self, window: Window, place: tuple[int, int], number: int, read: _Read) -> None:
+        first = read.meanings[0][0].order
         count = self._counts[first] = self._counts.get(first, 0) + 1
         if count <= _FIRST:
-            self._found.candidates.extend(_in_place(window, place, meanings, blank))
-            return
-        # Most of these are forgotten again, so what is around them is kept as it is until the end.
+            self._found.candidates.extend(_in_place(window, place, number, read))
+        else:
+            self._keep(window, place, number, first)
+
+    def _keep(self, window: Window, place: tuple[int, int], number: int, first: int) -> None:
+        """Most of these are forgotten again, so a line and what is around it is kept as it is until the end."""
         start = max(0, place[0] - _CONTEXT)
         near = Window(window.data[start : place[1] + _CONTEXT], 0, 0, 0)
-        self._late.setdefault(first, deque(maxlen=_LAST)).append(
-            (near, (place[0] - start, place[1] - start), meanings, blank)
-        )
+        self._late.setdefault(first, deque(maxlen=_LAST)).append((near, (place[0] - start, place[1] - start), number))
 
     def finish(self) -> Findings:
         for late in self._late.values():
-            for near in late:
-                self._found.candidates.extend(_in_place(*near))
+            for near, place, number in late:
+                read = self._read_line(near.data[place[0] : place[1]])
+                if read.meanings:
+                    self._found.candidates.extend(_in_place(near, place, number, read))
         self._found.candidates.sort(key=lambda candidate: (candidate.number, candidate.rule.order))
         return self._found
 
 
-def _in_place(
-    window: Window, place: tuple[int, int], meanings: tuple[tuple[Rule, str], ...], blank: Candidate
-) -> tuple[Candidate, ...]:
+def _in_place(window: Window, place: tuple[int, int], number: int, read: _Read) -> tuple[Candidate, ...]:
     before, after = lines_around(window, *place, _AROUND)
-    return tuple(candidates_of(replace(blank, before=before, after=after), meanings))
+    blank = Candidate(
+        rule=read.meanings[0][0], number=number, raw=read.raw, text=read.text, subject="", before=before, after=after
+    )
+    return tuple(candidates_of(blank, read.meanings))
 
 
 def candidates_of(blank: Candidate, meanings: Iterable[tuple[Rule, str]]) -> Iterator[Candidate]:

@@ -81,6 +81,40 @@ def test_a_look_up_that_failed_shortly_before_explains_what_lacks_but_not_a_faul
     assert (found.cause, found.line) == ("python-api-removed", 2)
 
 
+def test_a_look_up_that_was_survived_does_not_explain_another_library_that_lacks() -> None:
+    found = told(
+        "No package 'hdf5' found",
+        *(f"checking /opt/{number} ..." for number in range(8)),
+        "ValueError: did not find netCDF version 4 headers",
+    )
+    assert (found.cause, found.line) == ("missing-system-library", 10)
+    assert "netcdf" in found.subject.lower()
+
+
+def test_a_download_that_was_tried_again_is_the_root_only_where_it_was_given_up() -> None:
+    again = "WARNING: Retrying (Retry(total=4)) after connection broken by 'ProxyError('Cannot connect to proxy.')': /simple/a/"
+    given_up = told(again, "ERROR: Could not find a version that satisfies the requirement a (from versions: none)")
+    assert (given_up.cause, given_up.line) == ("network", 1)
+    assert told(again, "Collecting a", "building 'a' extension", HEADER).subject == "lber.h"
+
+
+def test_git_s_complaint_in_a_setup_script_is_not_the_root_when_the_build_went_on() -> None:
+    found = told("fatal: not a git repository (or any of the parent directories): .git", "running build_ext", HEADER)
+    assert found.subject == "lber.h"
+
+
+def test_a_log_in_one_line_is_read_in_pieces() -> None:
+    flags = "gcc -O2 -Wall -fPIC -I/usr/include/a -c src/a.cpp -o build/a.o " * 40
+    found = told(f"Building wheel for a ... error {flags} gcc: fatal error: cannot execute 'cc1plus': execvp: No such file or directory")
+    assert (found.cause, found.line) == ("missing-cxx-compiler", 1)
+
+
+def test_one_line_of_its_own_among_thousands_alike_is_found() -> None:
+    alike = [f"2026-01-02T03:04:{number % 60:02}Z src/a{number}.c:{number}:7: error: odd thing at x{number}" for number in range(3000)]
+    found = told(*alike, "2026-01-02T04:00:00Z error: could not write out.o: No space left on device", *alike)
+    assert (found.cause, found.line) == ("disk-full", 3001)
+
+
 def test_a_line_of_source_in_a_traceback_is_not_what_it_raises() -> None:
     found = told(
         "Traceback (most recent call last):",
