@@ -29,7 +29,7 @@ _EXPLAINS = {
     "missing-config-program": _LACKS,
     "missing-build-tool": _LACKS,
     # A header that is missing after pkg-config knew nothing of it is the fault: its absence did not stop the build.
-    "missing-system-library": _LACKS - {"missing-system-header", "network"},
+    "missing-system-library": _LACKS - {"missing-system-header", "missing-build-tool", "network"},
 }
 # A look-up that failed is the reason if the next thing said is that the same is lacking, or if it is said at once.
 _SURVIVED = 6
@@ -97,8 +97,10 @@ def _root(strong: list[Candidate]) -> Candidate | None:
     near = [
         c
         for c in looked
-        if 0 < fatal.number - c.number <= _REACH and fatal.rule.cause in _EXPLAINS.get(c.rule.cause, ()) and not _other(c, fatal)
+        if 0 < fatal.number - c.number <= _REACH and fatal.rule.cause in _EXPLAINS.get(c.rule.cause, ())
     ]
+    if near and all(_other(c, fatal) for c in near):
+        return fatal
     return near[0] if near else fatal
 
 

@@ -34,7 +34,8 @@ _KEYS = {
 _GRAM = 3
 _NO_NAMES = frozenset({
     "a", "an", "and", "any", "are", "as", "be", "by", "for", "from", "if", "in", "is", "it", "of", "on", "or", "required", "some", "system",
-    "that", "the", "this", "to", "with", "which", "your",
+    "that", "the", "this", "to", "with", "which", "your", "working", "local", "executable", "installation", "directory", "either",
+    "development", "library", "libraries", "header", "headers", "file", "files",
 })  # fmt: skip
 _PHRASE = re.compile(r"%\{(\w+)\}")
 

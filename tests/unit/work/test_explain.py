@@ -91,6 +91,28 @@ def test_a_look_up_that_was_survived_does_not_explain_another_library_that_lacks
     assert "netcdf" in found.subject.lower()
 
 
+def test_a_library_that_was_looked_for_does_not_explain_a_program_that_lacks() -> None:
+    found = told("No package 'sentencepiece' found", "Cloning into 'sentencepiece'...", "./build.sh: line 19: cmake: command not found")
+    assert (found.cause, found.line) == ("missing-build-tool", 3)
+
+
+def test_the_first_of_many_look_ups_is_the_root() -> None:
+    found = told(
+        *(f"No package '{name}' found" for name in ("libavformat", "libavcodec", "libavutil", "libswscale", "libx", "liby", "libz")),
+        "pkg-config could not find libraries ['avformat', 'avcodec']",
+    )
+    assert (found.subject, found.line) == ("libavformat", 1)
+
+
+def test_a_hook_that_a_backend_need_not_have_is_no_fault() -> None:
+    found = told(
+        "AttributeError: module 'foobuild.api' has no attribute 'prepare_metadata_for_build_wheel'",
+        "During handling of the above exception, another exception occurred:",
+        HEADER,
+    )
+    assert found.subject == "lber.h"
+
+
 def test_a_download_that_was_tried_again_is_the_root_only_where_it_was_given_up() -> None:
     again = "WARNING: Retrying (Retry(total=4)) after connection broken by 'ProxyError('Cannot connect to proxy.')': /simple/a/"
     given_up = told(again, "ERROR: Could not find a version that satisfies the requirement a (from versions: none)")
