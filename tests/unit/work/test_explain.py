@@ -197,6 +197,7 @@ FRAMES = ('Traceback (most recent call last):', '  File "<string>", line 5, in <
         ("setup.py", "FileNotFoundError: [Errno 2] No such file or directory: 'a/_version'", "broken-sdist"),
         ("/x/site-packages/Cython/Build/Dependencies.py", "TypeError: 'NoneType' object is not iterable", "incompatible-build-dep"),
         ("/x/site-packages/setuptools/dist.py", "KeyError: 'project_urls'", "incompatible-build-dep"),
+        ("/tmp/pip-build-env-a1b2/overlay/lib/frob/core.py", "AttributeError: module 'a' has no attribute 'b'", "incompatible-build-dep"),
         ("/x/site-packages/hatchling/metadata/core.py", "ValueError: no such thing", "invalid-metadata"),
         ("/x/site-packages/hatchling/builders/wheel.py", "ValueError: no such thing", "invalid-project-config"),
     ],
@@ -222,7 +223,8 @@ def test_git_that_finds_no_repository_is_no_cause_where_the_build_fails_of_somet
 
 def test_a_hook_that_a_backend_may_leave_out_is_not_what_fails() -> None:
     hook = "AttributeError: module 'hatchling.build' has no attribute 'prepare_metadata_for_build_wheel'"
-    found = told(hook, "During handling of the above exception, another exception occurred:", "OSError: Readme file does not exist: README.md")
+    between = "During handling of the above exception, another exception occurred:"
+    found = told(hook, between, "OSError: Readme file does not exist: README.md")
     assert (found.cause, found.subject) == ("broken-sdist", "Readme file does not exist: README.md")
 
 
