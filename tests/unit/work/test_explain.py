@@ -233,6 +233,13 @@ def test_only_a_module_that_builds_are_known_to_need_is_said_to_be_missing_with_
     assert told("ModuleNotFoundError: No module named 'frobnicate'").confidence == "medium"
 
 
+def test_a_package_that_imports_itself_before_it_is_built_has_broken_sources() -> None:
+    raised = "ModuleNotFoundError: No module named 'frob_nicate'"
+    lines = ("  × Failed to build `frob-nicate==1.0`", '  File "<string>", line 3, in <module>', raised)
+    assert told(*lines).cause == "broken-sdist"
+    assert told(*lines[1:]).cause == "missing-python-build-dep"
+
+
 def test_numpy_s_own_interface_is_not_python_s() -> None:
     found = told("a.c:1:2: error: ‘PyArray_Descr’ {aka ‘struct _PyArray_Descr’} has no member named ‘elsize’")
     assert found.cause == "incompatible-build-dep"
