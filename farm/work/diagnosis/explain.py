@@ -86,7 +86,7 @@ def explain(blocks: Iterable[bytes], knowledge: Knowledge, platform: str = "") -
 
 def _cause(found: Candidate, facts: Facts) -> str:
     """Return the rule's cause; a module that is missing and is the package's own is a fault of its sources, which import themselves."""
-    missing = found.rule.cause == "missing-python-build-dep" and found.rule.confidence != "high"
+    missing = found.rule.cause == "missing-python-build-dep" and found.rule.confidence != "high" and "No module named" in found.text
     if missing and facts.package and canonicalize_name(found.subject.split(".")[0]) == facts.package:
         return "broken-sdist"
     return found.rule.cause
