@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
+
 from farm.model.outcome import Confidence, Diagnosis, Remedy
 from farm.work.diagnosis.facts import Facts, read_facts
 from farm.work.diagnosis.rank import Choice, choose
 from farm.work.diagnosis.remedies import Remedies, Trouble
-from farm.work.diagnosis.scan import Findings, look_closer, scan
+from farm.work.diagnosis.scan import Candidate, Findings, look_closer, scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,7 +68,7 @@ def explain(blocks: Iterable[bytes], knowledge: Knowledge, platform: str = "") -
         return _unknown(findings, facts)
     found = choice.candidate
     trouble = Trouble(
-        cause=found.rule.cause, subject=found.subject[:200], line=found.text, facts=facts, rule=found.rule
+        cause=_cause(found, facts), subject=found.subject[:200], line=found.text, facts=facts, rule=found.rule
     )
     return Explanation(
         cause=trouble.cause,
@@ -80,6 +82,14 @@ def explain(blocks: Iterable[bytes], knowledge: Knowledge, platform: str = "") -
         farm=knowledge.remedies.farm(trouble),
         rule=found.rule.origin,
     )
+
+
+def _cause(found: Candidate, facts: Facts) -> str:
+    """Return the rule's cause; a module that is missing and is the package's own is a fault of its sources, which import themselves."""
+    missing = found.rule.cause == "missing-python-build-dep" and found.rule.confidence != "high" and "No module named" in found.text
+    if missing and facts.package and canonicalize_name(found.subject.split(".")[0]) == facts.package:
+        return "broken-sdist"
+    return found.rule.cause
 
 
 def diagnose(lines: Iterable[str], knowledge: Knowledge) -> Diagnosis:

@@ -29,7 +29,7 @@ CAUSES = (
     "unsupported-architecture", "wheel-repair",
 )  # fmt: skip
 _KEYS = {
-    "cause", "kind", "words", "patterns", "subject", "confidence", "platforms", "near", "unless", "pin",
+    "cause", "kind", "words", "patterns", "subject", "confidence", "platforms", "near", "unless", "frame", "pin",
 }  # fmt: skip
 _GRAM = 3
 _NO_NAMES = frozenset({
@@ -55,6 +55,7 @@ class Rule:
     platforms: tuple[str, ...] = ()
     near: str = ""
     unless: str = ""
+    frame: str = ""
     pin: str = ""
 
     @cached_property
@@ -68,6 +69,15 @@ class Rule:
     @cached_property
     def unless_pattern(self) -> re.Pattern[str] | None:
         return re.compile(self.unless) if self.unless else None
+
+    @cached_property
+    def frame_pattern(self) -> re.Pattern[str] | None:
+        return re.compile(self.frame) if self.frame else None
+
+    @property
+    def holds_anywhere(self) -> bool:
+        """Whether neither the platform nor what is around a line has a say in whether the row counts."""
+        return not (self.platforms or self.near or self.unless or self.frame)
 
     def match(self, line: str) -> tuple[str, int, int] | None:
         """Return the subject and where the match is; None when the row says nothing of this line, which has one of its words."""
@@ -143,7 +153,7 @@ def _encoded(words: list[str]) -> tuple[bytes, ...]:
 def check_rules(rules: Rules) -> None:
     """Compile every pattern. UsageError for the first that is no regular expression."""
     for rule in rules:
-        for pattern in (*rule.patterns, rule.near, rule.unless):
+        for pattern in (*rule.patterns, rule.near, rule.unless, rule.frame):
             try:
                 re.compile(pattern)
             except re.error as error:
@@ -188,7 +198,7 @@ def _rule(row: Mapping[str, Any], origin: str, order: int, phrases: Mapping[str,
     wrong = [name for name in platforms if name not in PLATFORMS]
     if wrong:
         raise _wrong(origin, f"platforms among {', '.join(PLATFORMS)}, found {wrong[0]!r}")
-    for key in ("subject", "near", "unless", "pin"):
+    for key in ("subject", "near", "unless", "frame", "pin"):
         if not isinstance(row.get(key, ""), str):
             raise _wrong(origin, f"{key} to be a string, found {row[key]!r}")
     return Rule(
@@ -203,6 +213,7 @@ def _rule(row: Mapping[str, Any], origin: str, order: int, phrases: Mapping[str,
         platforms=platforms,
         near=_filled(row.get("near", ""), phrases, origin),
         unless=_filled(row.get("unless", ""), phrases, origin),
+        frame=_filled(row.get("frame", ""), phrases, origin),
         pin=row.get("pin", ""),
     )
 

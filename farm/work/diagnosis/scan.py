@@ -207,7 +207,7 @@ class _Scanner:
             found = rule.match(text)
             if found:
                 yield rule, found[0]
-                if not (rule.platforms or rule.near or rule.unless):
+                if rule.holds_anywhere:
                     return
 
     def _add(self, window: Window, place: tuple[int, int], number: int, read: _Read) -> None:
@@ -253,10 +253,22 @@ def candidates_of(blank: Candidate, meanings: Iterable[tuple[Rule, str]]) -> Ite
             continue
         if rule.unless_pattern and rule.unless_pattern.search(blank.text):
             continue
+        if rule.frame_pattern and not rule.frame_pattern.search(_innermost_frame(blank.before)):
+            continue
         if rule.kind != "noise":
             yield replace(blank, rule=rule, subject=subject, probe=probe)
         if not rule.platforms:
             return
+
+
+def _innermost_frame(before: tuple[str, ...]) -> str:
+    """Return the line of the traceback's last frame, which is the nearest before the exception's own line; "" where there is none."""
+    for line in before:
+        if _ECHO.search(line):
+            return line
+        if line.startswith("Traceback ") or _RAISED.search(line):
+            return ""
+    return ""
 
 
 def _is_probe(candidate: Candidate) -> bool:

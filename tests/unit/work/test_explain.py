@@ -243,6 +243,65 @@ def test_very_long_lines_are_read_in_seconds(piece: str) -> None:
     assert time.process_time() - started < 5
 
 
+FRAMES = ('Traceback (most recent call last):', '  File "<string>", line 5, in <module>', "    from a import b")
+
+
+@pytest.mark.parametrize(
+    ("frame", "raised", "cause"),
+    [
+        ("setup.py", "ModuleNotFoundError: No module named 'setup_helpers'", "broken-sdist"),
+        ("setup.py", "FileNotFoundError: [Errno 2] No such file or directory: 'a/_version'", "broken-sdist"),
+        ("/x/site-packages/Cython/Build/Dependencies.py", "TypeError: 'NoneType' object is not iterable", "incompatible-build-dep"),
+        ("/x/site-packages/setuptools/dist.py", "KeyError: 'project_urls'", "incompatible-build-dep"),
+        ("/tmp/pip-build-env-a1b2/overlay/lib/frob/core.py", "AttributeError: module 'a' has no attribute 'b'", "incompatible-build-dep"),
+        ("/x/site-packages/hatchling/metadata/core.py", "ValueError: no such thing", "invalid-metadata"),
+        ("/x/site-packages/hatchling/builders/wheel.py", "ValueError: no such thing", "invalid-project-config"),
+    ],
+)
+def test_the_innermost_frame_tells_whose_fault_an_exception_is(frame: str, raised: str, cause: str) -> None:
+    found = told(*FRAMES, f'  File "{frame}", line 12, in run', "    self.it()", "    ~~~~~~~^^", raised)
+    assert (found.cause, found.root_line) == (cause, raised)
+    assert found.confidence != "high"
+
+
+def test_an_exception_is_not_laid_to_the_frame_of_another() -> None:
+    other = ('  File "/x/site-packages/setuptools/dist.py", line 1, in run', "KeyError: 'a'", "ValueError: b")
+    found = told('  File "setup.py", line 3, in <module>', *other)
+    assert found.root_line == "KeyError: 'a'"
+
+
+def test_git_that_finds_no_repository_is_no_cause_where_the_build_fails_of_something_else() -> None:
+    git = "fatal: not a git repository (or any of the parent directories): .git"
+    later = "error: <urlopen error [Errno -2] Name or service not known>"
+    assert told(git, "running bdist_wheel", later).cause == "network"
+    assert told(git, '  File "setup.py", line 9, in <module>', "    assert version", "AssertionError").cause == "version-from-vcs"
+
+
+def test_a_hook_that_a_backend_may_leave_out_is_not_what_fails() -> None:
+    hook = "AttributeError: module 'hatchling.build' has no attribute 'prepare_metadata_for_build_wheel'"
+    between = "During handling of the above exception, another exception occurred:"
+    found = told(hook, between, "OSError: Readme file does not exist: README.md")
+    assert (found.cause, found.subject) == ("broken-sdist", "Readme file does not exist: README.md")
+
+
+def test_only_a_module_that_builds_are_known_to_need_is_said_to_be_missing_with_confidence() -> None:
+    assert told("ModuleNotFoundError: No module named 'numpy'").confidence == "high"
+    assert told("ModuleNotFoundError: No module named 'frobnicate'").confidence == "medium"
+
+
+def test_a_package_that_imports_itself_before_it_is_built_has_broken_sources() -> None:
+    raised = "ModuleNotFoundError: No module named 'frob_nicate'"
+    lines = ("  × Failed to build `frob-nicate==1.0`", '  File "<string>", line 3, in <module>', raised)
+    assert told(*lines).cause == "broken-sdist"
+    assert told(*lines[1:]).cause == "missing-python-build-dep"
+
+
+def test_numpy_s_own_interface_is_not_python_s() -> None:
+    found = told("a.c:1:2: error: ‘PyArray_Descr’ {aka ‘struct _PyArray_Descr’} has no member named ‘elsize’")
+    assert found.cause == "incompatible-build-dep"
+    assert "numpy<2" in str(found.remedies)
+
+
 def test_the_shipped_rules_are_in_order() -> None:
     check_rules(KNOWN.rules)
     assert {rule.cause for rule in KNOWN.rules if rule.cause} == set(CAUSES) == set(KNOWN.remedies.causes)
