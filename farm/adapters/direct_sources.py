@@ -34,7 +34,8 @@ class DirectSetting:
     """What this needs of the world.
 
     `ask` returns the METADATA that the build backend computes for an archive, in a container (BuildFailed, or what
-    else the engine raises); None where no container may be started. `built` returns the farm's wheels of a project that
+    else the engine raises); None where no container may be started. `mark` tells apart what the recipe of a project makes its
+    backend say. `built` returns the farm's wheels of a project that
     were built from the archive with a sha256.
     """
 
@@ -42,6 +43,7 @@ class DirectSetting:
     exact: ExactMetadata
     built: Callable[[NormalizedName, Digest], tuple[IndexFile, ...]]
     ask: Callable[[IndexFile, NormalizedName | None, Target], str] | None
+    mark: Callable[[NormalizedName | None, Target], str]
 
 
 class _NotHere(Exception):  # noqa: N818 - says what is not
@@ -108,22 +110,23 @@ class DirectSources:
         file = _archive(known.name, known.version, digest, self._blob(digest).stat().st_size)
         return Settled(
             pin=Pin(name=known.name, version=known.version), file=file, direct=direct, origin=asked.origin, marker=asked.marker,
-            wheels=self._setting.built(known.name, digest),
+            # A recipe may have the same sources tell another version today.
+            wheels=tuple(wheel for wheel in self._setting.built(known.name, digest) if wheel.version == known.version),
         )  # fmt: skip
 
     def _asked(self, asked: Asked, source: Source, targets: Sequence[Target]) -> Identity:
         """Return what the build backend says, as it did before or as it does now."""
         file = IndexFile(filename="source.tar.gz", url=file_url(Digest(source.sha256), "source.tar.gz"), version=None,
                          sha256=Digest(source.sha256))  # fmt: skip
+        name = text_identity(source.name, None).name or asked.name
         for target in targets:
-            text = self._setting.exact.get(file, target)
+            text = self._setting.exact.get(file, target, self._setting.mark(name, target))
             if text is not None:
                 return _read(text)
         what = "name" if source.name is None and asked.name is None else "version"
         if self._setting.ask is None:
             message = f"its {what} is not stated in its files: only its build backend can tell it, in a container (`farm build`)"
             raise _NotHere(message)
-        name = text_identity(source.name, None).name or asked.name
         told = ""
         for target in targets:
             try:
@@ -131,7 +134,7 @@ class DirectSources:
             except (EngineError, ImageError) as error:
                 told = error.reason.splitlines()[0]
                 continue
-            self._setting.exact.put(file, target, text)
+            self._setting.exact.put(file, target, text, self._setting.mark(name, target))
             return _read(text)
         message = f"its {what} is not stated in its files, and its build backend could not be asked: {told}"
         raise _NotHere(message)

@@ -25,17 +25,18 @@ class ExactMetadata:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def get(self, sdist: IndexFile, target: Target) -> str | None:
+    def get(self, sdist: IndexFile, target: Target, mark: str = "") -> str | None:
+        """Return what was recorded, None where nothing was; `mark` tells apart what else the answer hangs on, such as a recipe."""
         try:
-            return self._path(sdist, target).read_text("utf-8")
+            return self._path(sdist, target, mark).read_text("utf-8")
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:
-            message = f"{self._path(sdist, target)}: cannot be read: {error}"
+            message = f"{self._path(sdist, target, mark)}: cannot be read: {error}"
             raise StoreError(message, solution="delete the file; it is made again") from error
 
-    def put(self, sdist: IndexFile, target: Target, metadata: str) -> None:
-        path = self._path(sdist, target)
+    def put(self, sdist: IndexFile, target: Target, metadata: str, mark: str = "") -> None:
+        path = self._path(sdist, target, mark)
         fresh = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,9 +56,9 @@ class ExactMetadata:
         marks = (f"{name} {found.st_mtime_ns} {found.st_size}" for name, found in files)
         return hashlib.sha256("\n".join(marks).encode()).hexdigest()
 
-    def _path(self, sdist: IndexFile, target: Target) -> Path:
+    def _path(self, sdist: IndexFile, target: Target, mark: str) -> Path:
         key = sdist.sha256 or hashlib.sha256(sdist.url.encode()).hexdigest()
-        return self._folder / key / f"{target.python_tag}-{family(target)}.METADATA"
+        return self._folder / f"{key}{mark and '-'}{mark}" / f"{target.python_tag}-{family(target)}.METADATA"
 
 
 def family(target: Target) -> str:

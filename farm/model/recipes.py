@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING, TypeVar
@@ -85,6 +87,13 @@ def _joined(first: tuple[_T, ...], second: tuple[_T, ...]) -> tuple[_T, ...]:
 
 def _beyond(items: tuple[_T, ...], known: tuple[_T, ...]) -> tuple[_T, ...]:
     return tuple(item for item in items if item not in known)
+
+
+def told_to_backend(recipe: Recipe) -> str:
+    """Return a mark of what in a recipe may change the metadata that a build backend answers with; empty where nothing may."""
+    patches = tuple((patch.sha256, patch.strip) for patch in recipe.patches)
+    parts = (recipe.environment, recipe.config_settings, recipe.build_requires, recipe.build_constraints, patches)
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16] if any(parts) else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from farm.adapters.web import Web
 from farm.model.demand import IndexOptions
 from farm.model.gap import Present
 from farm.model.package import Pin
+from farm.model.recipes import told_to_backend
 from farm.survey.direct import settle
 from farm.work.publish import how_to_ask
 
@@ -61,9 +62,13 @@ def sources(farm: Farm, demand: Demand) -> DirectSources:
         say=say,
         omit=(farm.root.absolute(),),
     )
+
+    def mark(name: NormalizedName | None, target: Target) -> str:
+        return told_to_backend(farm.settings.recipe(_asked_as(name), target))
+
+    exact = ExactMetadata(farm.root / "metadata")
     return DirectSources(
-        Trees(files, setting),
-        DirectSetting(blobs=blobs, exact=ExactMetadata(farm.root / "metadata"), built=farm.store.direct.of, ask=ask),
+        Trees(files, setting), DirectSetting(blobs=blobs, exact=exact, built=farm.store.direct.of, ask=ask, mark=mark)
     )
 
 
@@ -77,9 +82,14 @@ def _ask(farm: Farm, file: IndexFile, name: NormalizedName | None, target: Targe
     from farm.wire.hands import Workshop  # noqa: PLC0415 - only for projects that do not state their version
     from farm.work.prepare import prepare  # noqa: PLC0415 - the same
 
-    pin = Pin(name=name or _NAMELESS, version=_UNTOLD)
+    pin = _asked_as(name)
     facts = farm.reading(IndexOptions()).sdists.facts(pin, file)
     return prepare((pin, file, target), facts, farm.recipe(pin, target), Workshop(farm).build_ports())
+
+
+def _asked_as(name: NormalizedName | None) -> Pin:
+    """Return what a project goes by until its backend has told its version."""
+    return Pin(name=name or _NAMELESS, version=_UNTOLD)
 
 
 def tell_where(farm: Farm, matrix: Matrix) -> None:

@@ -119,3 +119,21 @@ def test_the_recipes_time_is_the_builds_limit_and_an_unknown_variant_is_told(pat
     code, _, err = patched.farm("build", "-r", "requirements.txt")
     assert code == 5
     assert f"no builder image of the variant 'manylinux_9_99' serves {TARGET.name}; there are: bookworm" in err
+
+
+def test_the_version_that_a_recipe_tells_the_backend_is_the_wheels_today(slow: Slow) -> None:
+    (slow.folder / "told").mkdir()
+    slow.write(
+        "told/pyproject.toml",
+        '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+        '[project]\nname = "farm-told"\ndynamic = ["version"]\n',
+    )
+    slow.write("told/setup.py", 'import os\nfrom setuptools import setup\nsetup(version=os.environ["TOLD"], py_modules=["told"])\n')
+    slow.write("told/told.py", "")
+    slow.write("requirements.txt", "./told\n")
+    (slow.folder / "recipes").mkdir()
+    for version in ("1.4.0", "1.5.0"):
+        slow.write("recipes/farm-told.toml", f'environment = {{ TOLD = "{version}" }}\n')
+        code, out, err = slow.farm("build", "-r", "requirements.txt", "--json")
+        (package,) = json.loads(out)["packages"]
+        assert (code, package["version"], package["cells"][TARGET.name]["state"]) == (0, version, "built"), err[-3000:]

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from farm.config import ConfigError, load
-from farm.model.job import Recipe, job_key
+from farm.model.job import Patch, Recipe, job_key
 from farm.model.package import make_pin
+from farm.model.recipes import told_to_backend
 from tests.fakes import nouns
 from tests.fakes.nouns import CP311, CP313
 
@@ -171,3 +172,17 @@ def test_the_key_of_a_build_holds_the_patches_and_nothing_of_the_proof(folder: P
     assert key(known) == "883c367e536e4f1940aaaed4ba9027d18da1e695a72edc88af6d1e57d107939f"
     proof = Recipe(smoke_test=("true",), skip_imports=(("x", "y"),), memory=1, cpus=1.0, time_limit=1.0, exclusive=True, network_reason="z")
     assert key(proof) == plain
+
+
+def test_what_may_change_the_metadata_is_told_apart_and_nothing_else() -> None:
+    patch = Patch(name="x", sha256="1", text="", reason="r", upstream="pending")
+    assert told_to_backend(Recipe(memory=1, smoke_test=("true",), system_packages=(("debian", ("a",)),))) == ""
+    marks = [
+        told_to_backend(recipe)
+        for recipe in (
+            Recipe(environment=(("PBR_VERSION", "1.4"),)), Recipe(environment=(("PBR_VERSION", "1.5"),)), Recipe(patches=(patch,)),
+            Recipe(patches=(replace(patch, strip=0),)), Recipe(build_requires=("a",)), Recipe(build_constraints=("a<1",)),
+        )
+    ]  # fmt: skip
+    assert len(set(marks)) == len(marks)
+    assert "" not in marks
