@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from farm.model.gap import Resolution, Unresolved
     from farm.model.healing import Candidate, Learned, Need
     from farm.model.image import Image, ImageSpec, Role
+    from farm.model.inputs import Inputs
     from farm.model.job import Job, JobKey, Recipe, SdistFacts
     from farm.model.outcome import Failed, StagedWheel, TimedOut, Verdict, Verified
     from farm.model.package import Digest, IndexFile, NormalizedName, Pin, Project
@@ -149,6 +150,10 @@ class Room(Protocol):
     """The place of one attempt: a log that stays and a folder that goes when the attempt is over."""
 
     log: Path
+
+    def remember(self, inputs: Inputs) -> None:
+        """Keep what the attempt is given, for whoever wants to build it again as it was."""
+        ...
 
     def folder(self, name: str) -> Path:
         """Return an empty folder of the room, made on first use."""

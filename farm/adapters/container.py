@@ -227,6 +227,11 @@ class Container:
         return 137 if code is None else int(code)
 
     @property
+    def id(self) -> str:
+        """The engine's id of the container."""
+        return str(self._running.id)
+
+    @property
     def seconds_left(self) -> float:
         return max(0.0, self._deadline - time.monotonic())
 

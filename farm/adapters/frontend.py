@@ -122,16 +122,19 @@ def build_arguments(request: BuildRequest) -> tuple[str, ...]:
     return (f"--env-dir={_ENVIRONMENT}", *settings) if request.image.spec.family == "debian" else settings
 
 
+def build_command(request: BuildRequest) -> tuple[str, ...]:
+    """Return what builds a wheel of `/project/package` into `/project/out`."""
+    return (
+        f"{interpreter(request.job.target)}/bin/python", "-m", "build", "--wheel", "--installer=uv", f"--outdir={PROJECT}/out",
+        *build_arguments(request), f"{PROJECT}/package",
+    )  # fmt: skip
+
+
 def build_wheels(host: ContainerHost, request: BuildRequest, folder: Path, seconds: float) -> Ran:
     """Build a staged project with `python -m build`; what it made is copied into `folder/out`. BadSdist, EngineError."""
-    with Container(host, _plan(host, request, seconds)) as container:
-        container.put(_inside(folder) | {f"{PROJECT}/out": _empty(folder)})
-        python = f"{interpreter(request.job.target)}/bin/python"
-        ran = container.run(
-            (python, "-m", "build", "--wheel", "--installer=uv", f"--outdir={PROJECT}/out", *build_arguments(request),
-             f"{PROJECT}/package"),
-            log=request.log,
-        )  # fmt: skip
+    with Container(host, plan_of(host, request, seconds)) as container:
+        container.put(inside(folder) | {f"{PROJECT}/out": empty(folder)})
+        ran = container.run(build_command(request), log=request.log)
         if ran.ok:
             container.get(f"{PROJECT}/out", folder / "made", _WHEEL_BYTES)
     return ran
@@ -146,9 +149,9 @@ def ask(host: ContainerHost, request: BuildRequest, question: str) -> object:
     with tempfile.TemporaryDirectory(prefix="ask-", dir=host.scratch) as scratch:
         folder = Path(scratch)
         stage(host, request, folder)
-        with Container(host, _plan(host, request, request.limits.seconds)) as container:
+        with Container(host, plan_of(host, request, request.limits.seconds)) as container:
             script = files("farm.adapters.scripts").joinpath("ask_backend.py").read_bytes()
-            container.put(_inside(folder) | {f"{PROJECT}/ask_backend.py": script})
+            container.put(inside(folder) | {f"{PROJECT}/ask_backend.py": script})
             settings = tuple(f"{key}={value}" for key, value in request.job.recipe.config_settings)
             python = f"{interpreter(request.job.target)}/bin/python"
             argv = (python, f"{PROJECT}/ask_backend.py", question, f"{PROJECT}/package", _ANSWER, *settings)
@@ -199,7 +202,8 @@ def telling_line(tail: tuple[str, ...]) -> str:
     return (errors or lines or [""])[-1][:300]
 
 
-def _plan(host: ContainerHost, request: BuildRequest, seconds: float) -> ContainerPlan:
+def plan_of(host: ContainerHost, request: BuildRequest, seconds: float) -> ContainerPlan:
+    """Return the container that a build or a question to a backend runs in."""
     path = {"PATH": host.path(request.image.digest)} | compiler_environment(host, request)
     path["PATH"] = f"{interpreter(request.job.target)}/bin:{path['PATH']}"
     return ContainerPlan(
@@ -212,12 +216,14 @@ def _plan(host: ContainerHost, request: BuildRequest, seconds: float) -> Contain
     )
 
 
-def _inside(folder: Path) -> dict[str, Path | bytes]:
+def inside(folder: Path) -> dict[str, Path | bytes]:
+    """Return what of a staged folder goes where in the container."""
     parts = [part for part in ("package", "wheels", "crates") if (folder / part).is_dir()]
-    return {PROJECT: _empty(folder), HOME: _empty(folder), **{f"{PROJECT}/{part}": folder / part for part in parts}}
+    return {PROJECT: empty(folder), HOME: empty(folder), **{f"{PROJECT}/{part}": folder / part for part in parts}}
 
 
-def _empty(folder: Path) -> Path:
-    empty = folder / "empty"
-    empty.mkdir(exist_ok=True)
-    return empty
+def empty(folder: Path) -> Path:
+    """Return an empty folder, for one to be made of it."""
+    nothing = folder / "empty"
+    nothing.mkdir(exist_ok=True)
+    return nothing

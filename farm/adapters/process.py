@@ -81,6 +81,21 @@ class Completed:
         return self.returncode == 0 and not self.timed_out and not self.cancelled
 
 
+def attached(argv: tuple[str, ...], env: Mapping[str, str]) -> int:
+    """Run a program on this process's own terminal and return its exit code. FarmError when it is not there.
+
+    It stays in our session: it is the one that the user types to, Ctrl-C included.
+    """
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with subprocess.Popen(argv, env=dict(env)) as child:
+            return child.wait()
+    except FileNotFoundError as error:
+        raise FarmError(f"expected the program {argv[0]} on PATH, found none", solution=f"install {argv[0]}") from error
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def run(command: Command) -> Completed:
     """Run a program to its end, or to its time limit, and return how it went; a non-zero exit is no error here.
 

@@ -7,13 +7,18 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from farm.adapters.durable import make_dirs, storing
+from farm.model.inputs import Inputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 
+INPUTS = ".inputs.json"
+"""What comes after an attempt's id in the name of the file that says what it was given; it is beside the log."""
 QUESTION = "-metadata-"
 """In the id of what is no attempt at a build but a question to a backend: RUN-metadata-JOB."""
 
@@ -24,6 +29,11 @@ class Room:
     def __init__(self, log: Path, base: Path) -> None:
         self.log = log
         self._base = base
+
+    def remember(self, inputs: Inputs) -> None:
+        """Keep what the attempt was given, beside its log."""
+        with storing(self.log):
+            self.log.with_suffix(INPUTS).write_bytes(msgspec.json.encode(inputs))
 
     def folder(self, name: str) -> Path:
         path = self._base / name
@@ -68,6 +78,14 @@ class Rooms:
         if path.is_file():
             with path.open(encoding="utf-8", errors="replace") as lines:
                 yield from (line.rstrip("\n") for line in lines)
+
+    def inputs(self, attempt: str) -> Inputs | None:
+        """Return what an attempt was given; None where nobody wrote that down, or it can no longer be read."""
+        path = (self._root / self.log_path(attempt)).with_suffix(INPUTS)
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Inputs)
+        except (OSError, msgspec.DecodeError):
+            return None
 
     def of_questions(self) -> tuple[str, ...]:
         """Return the ids of the questions that have a room now: asked at this moment, or by a process that was killed."""

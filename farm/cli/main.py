@@ -81,6 +81,7 @@ COMMANDS = {
     "export": "farm.cli.export:export",
     "recipe": "farm.cli.recipe:recipe",
     "log": "farm.cli.history:log",
+    "repro": "farm.cli.repro:repro",
     "status": "farm.cli.history:status",
 }
 

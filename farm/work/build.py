@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 from farm.errors import FarmError, ImageError, UpstreamError
 from farm.model.attempt import Attempt
 from farm.model.build import BadSdist, BuildFailed, BuildRequest, IntegrityError, Limits
+from farm.model.inputs import Input, as_input, inputs_of
 from farm.model.job import job_key
 from farm.model.outcome import Built, Diagnosis, Failed, StagedWheel, TimedOut
 from farm.model.package import parse_wheel_name
@@ -133,6 +134,7 @@ class _Attempt:
         self._ports = ports
         self._stage = "fetch"
         self._dependencies: tuple[tuple[str, Digest], ...] = ()
+        self._given: tuple[Input, ...] = ()
         # How many of the log's lines belong to a build that was given up.
         self._explained = 0
 
@@ -205,10 +207,10 @@ class _Attempt:
         wheels = self._room.folder("wheels")
         for dependency in job.requires:
             if dependency.file is not None:
-                self._add(wheels, path_of(dependency.file, self._ports), dependency.file.filename)
+                self._add(wheels, path_of(dependency.file, self._ports), as_input(dependency.file))
             elif dependency.job is not None:
                 made = self._command.made[dependency.job].verified.built.wheel
-                self._add(wheels, self._made_path(made), made.filename)
+                self._add(wheels, self._made_path(made), Input(filename=made.filename, url="", sha256=made.sha256))
         crates = ports.crates.vendor(job, image, sdist, self._room.log) if job.rust else None
         uploaded = job.sdist.upload_time
         return BuildRequest(
@@ -237,9 +239,11 @@ class _Attempt:
             summary = f"system packages cannot be installed: {line}"
             raise BuildFailed(Diagnosis(cause=cause, summary=summary, line=line, remedy=remedy)) from error
 
-    def _add(self, folder: Path, source: Path, filename: str) -> None:
-        placed = self._room.place(source, folder, filename)
-        self._dependencies = (*self._dependencies, (filename, self._ports.store.digest(placed)))
+    def _add(self, folder: Path, source: Path, given: Input) -> None:
+        placed = self._room.place(source, folder, given.filename)
+        digest = self._ports.store.digest(placed)
+        self._dependencies = (*self._dependencies, (given.filename, digest))
+        self._given = (*self._given, replace(given, sha256=digest))
 
     def _made_path(self, wheel: StagedWheel) -> Path:
         path = self._ports.store.blob(wheel.sha256)
@@ -259,7 +263,7 @@ class _Attempt:
             self._say(f"its backend also wants {', '.join(wanted)}")
             for file in self._ports.toolbox.wheels(wanted, self._job.recipe, self._job.target):
                 if file.filename not in present:
-                    self._add(request.wheels, path_of(file, self._ports), file.filename)
+                    self._add(request.wheels, path_of(file, self._ports), as_input(file))
         if len(self._dependencies) == len(present):
             return False
         self._explained = sum(1 for _ in self._ports.rooms.log_lines(self._attempt.id))
@@ -281,6 +285,7 @@ class _Attempt:
 
     def _build(self, request: BuildRequest, key: JobKey) -> Built | Failed | TimedOut:
         self._say("building")
+        self._room.remember(inputs_of(self._job, request, self._given))
         result = self._ports.builder.build(request)
         if not isinstance(result, StagedWheel):
             return result

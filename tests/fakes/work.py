@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from farm.model.healing import HealMode, Learned, Need
     from farm.model.image import Role
+    from farm.model.inputs import Inputs
     from farm.model.job import Job
     from farm.model.package import IndexFile, Pin
     from farm.model.target import Target
@@ -43,6 +44,9 @@ LIMITS = Limits(seconds=60.0, memory=1 << 30, processes=100)
 class FakeRoom:
     log: Path
     base: Path
+
+    def remember(self, inputs: Inputs) -> None:
+        self.log.with_suffix(".inputs").write_text(repr(inputs))
 
     def folder(self, name: str) -> Path:
         path = self.base / name
