@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from farm.model.package import Version
 
 _CANDIDATES = 3
-_PAUSES_S = (5.0, 20.0)
 _FEWER_JOBS = (
     ("CARGO_BUILD_JOBS", "1"), ("CMAKE_BUILD_PARALLEL_LEVEL", "1"), ("MAKEFLAGS", "-j1"), ("MAX_JOBS", "1"), ("NPY_NUM_BUILD_JOBS", "1"),
 )  # fmt: skip
@@ -255,10 +254,8 @@ def _memory(case: Case, _: Diagnosis) -> Iterator[_Change]:
 
 
 def _again(case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:
-    if case.failure.stage == "fetch":
-        for pause in _PAUSES_S:
-            yield _Change(kind="again", what=f"after {pause:.0f} s", edit=lambda recipe: recipe, pause_s=pause)
-        return
+    if case.failure.transient:
+        return  # the machine has tried again, whether failures are healed or not
     yield from _system(case, diagnosis)
     # A download that nobody checks: for a person to allow.
     yield _Change(kind="network", what="network = true", edit=lambda recipe: replace(recipe, network=True), apply=False)

@@ -37,11 +37,13 @@ def test_a_plan_without_jobs_ends_at_once() -> None:
 
 
 def test_every_job_is_published_and_told() -> None:
-    told: list[int] = []
+    told: list[tuple[str, str]] = []
     plan = Plan(jobs=(nouns.job("a==1"), nouns.job("b==1"), nouns.job("c==1")))
-    finished = LocalEngine(well, limit=2).run(plan, lambda jobs: told.append(sum(p.state == "published" for p in jobs)))
+    finished = LocalEngine(well, limit=2).run(plan, lambda changed: told.extend((p.job.pin.name, p.state) for p in changed))
     assert states(finished) == {"a==1": "published", "b==1": "published", "c==1": "published"}
-    assert (told[-1], told == sorted(told)) == (3, True)
+    story = [state for name, state in told if name == "c"]
+    assert story == ["waiting", "building", "verifying", "publishing", "published"]
+    assert len(told) == len(set(told)), "each change is told once"
 
 
 def test_no_more_than_the_limit_run_side_by_side_and_as_many_do() -> None:
