@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from farm.model.attempt import Attempt, WheelRecord
+    from farm.model.attempt import Attempt, Lasting, WheelRecord
     from farm.model.build import BuildRequest, ProofRequest, WheelFacts
     from farm.model.demand import Demand
     from farm.model.direct import Asked, Direct, Settled, Unsettled
@@ -264,6 +264,16 @@ class Catalogue(Protocol):
 
     def wheel(self, filename: str) -> WheelRecord | None:
         """Return the record of the wheel that the index has under this name, or None."""
+        ...
+
+
+class Failures(Protocol):
+    """Failures that would come again with the same inputs."""
+
+    def find(self, key: JobKey, inputs: str) -> Lasting | None: ...
+
+    def keep(self, lasting: Lasting) -> None:
+        """Keep a failure, in the place of an older one of the same key and inputs."""
         ...
 
 

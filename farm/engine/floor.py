@@ -20,7 +20,7 @@ Quick = Literal["verified", "built", "broken"]
 _QUICK: tuple[Quick, ...] = ("verified", "built", "broken")
 _MILLI = 1000
 # Weights are rounded up to steps, so that jobs fall into few kinds, of which only the most urgent has to be looked at.
-_STEPS = 256
+STEPS = 1024
 _CPU_STEP = 125
 
 
@@ -51,7 +51,7 @@ class Floor:
         self._alone = False
 
     def _room(self, weight: Weight) -> _Room:
-        step = max(1, self._load.memory // _STEPS)
+        step = max(1, self._load.memory // STEPS)
         memory, cpus = -(-weight.memory // step) * step, -(-round(weight.cpus * _MILLI) // _CPU_STEP) * _CPU_STEP
         return _Room(
             memory=min(memory, self._load.memory) if self._load.memory else 0,

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from farm.model.job import JobId
+    from farm.model.package import NormalizedName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +39,21 @@ class Load:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What a build took, as the kernel counted it: `memory` at its peak in bytes, `cpu_seconds` of all its processes.
-
-    0 where the engine did not tell.
+    """What a build took, as the kernel counted it: `memory` at its peak in bytes, without caches of files; `cpu_seconds` of all its
+    processes, and the `seconds` of the clock in which they were looked at. 0 where the engine did not tell.
     """
 
     memory: int = 0
     cpu_seconds: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastUsage:
+    """What an earlier build of a project took, on a target; figures as in Usage."""
+
+    name: NormalizedName
+    target: str
+    memory: int
+    cpu_seconds: float
+    seconds: float

@@ -84,11 +84,15 @@ class PublishDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MendDone:
-    """`better` is the job as it is to be tried next, None when nothing is left; `proposal` is what a person may want to do."""
+    """`better` is the job as it is to be tried next, None when nothing is left; `proposal` is what a person may want to do.
+
+    `certain` unless somebody who was asked did not answer: another day there may be more to try.
+    """
 
     job: JobId
     better: Job | None = None
     proposal: Change | None = None
+    certain: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

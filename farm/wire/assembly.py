@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
+    from farm.adapters.failures import FailureBook
     from farm.adapters.images import DockerImages
+    from farm.adapters.journal import Journal
     from farm.adapters.pipconfig import IndexSettings
+    from farm.adapters.usages import Usages
     from farm.engine.local import Finished, LocalEngine
     from farm.model.attempt import Attempt
     from farm.model.demand import Demand, IndexOptions
@@ -60,6 +63,8 @@ class Farm:
         self.refresh = refresh
         self.reads_only = False
         """No container may be started, not even to ask a build backend (`farm check`)."""
+        self.retry_failed = False
+        """What failed before is tried again, whether an input changed or not."""
         self.clock = SystemClock()
         self.run = self.new_id()
         self.progress: Progress = Silent()
@@ -100,6 +105,24 @@ class Farm:
     @property
     def catalogue(self) -> Catalogue:
         return self.store.catalogue
+
+    @cached_property
+    def failures(self) -> FailureBook:
+        from farm.adapters.failures import FailureBook  # noqa: PLC0415 - the database's library, only when something is built
+
+        return FailureBook(self.store.catalogue.database)
+
+    @cached_property
+    def usages(self) -> Usages:
+        from farm.adapters.usages import Usages  # noqa: PLC0415 - the same
+
+        return Usages(self.store.catalogue.database)
+
+    @cached_property
+    def journal(self) -> Journal:
+        from farm.adapters.journal import Journal  # noqa: PLC0415 - the same
+
+        return Journal(self.store.catalogue.database)
 
     @cached_property
     def rooms(self) -> Rooms:
@@ -299,8 +322,10 @@ class Farm:
             self._learn(event, plan)
             return event
 
-        self._engine = LocalEngine(carried, limit=self.jobs, heal=self.settings.heal != "off")
-        finished = self._engine.run(plan, lambda _: None)
+        from farm.wire.loads import load, slots  # noqa: PLC0415 - the same
+
+        self._engine = LocalEngine(carried, limit=slots(self), heal=self.settings.heal != "off", load=load(self, plan))
+        finished = self._engine.run(plan, lambda changed: self.journal.note(self.run, ((p.job.id, p.state) for p in changed)))
         if not (finished.stopped or finished.broken):
             from farm.wire.targets import remember_used  # noqa: PLC0415 - only when something is built
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 _CANDIDATES = 3
 _FEWER_JOBS = (
-    ("CARGO_BUILD_JOBS", "1"), ("CMAKE_BUILD_PARALLEL_LEVEL", "1"), ("MAKEFLAGS", "-j1"), ("MAX_JOBS", "1"), ("NPY_NUM_BUILD_JOBS", "1"),
+    ("CARGO_BUILD_JOBS", "1"), ("CMAKE_BUILD_PARALLEL_LEVEL", "1"), ("DIST_EXTRA_CONFIG", "/dev/null"), ("MAKEFLAGS", "-j1"),
+    ("MAX_JOBS", "1"), ("NPY_NUM_BUILD_JOBS", "1"),
 )  # fmt: skip
 _WARNING = re.compile(r"-W(?:error=)?(?P<name>[a-z][a-z0-9+=-]+)")
 _STRICT = ("implicit-function-declaration", "incompatible-pointer-types", "int-conversion", "implicit-int")

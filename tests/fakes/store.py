@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from farm.model.attempt import Attempt
+    from farm.model.attempt import Attempt, Lasting
     from farm.model.direct import Direct
     from farm.model.package import NormalizedName
 
@@ -194,3 +194,16 @@ class FakeLocks:
     def job(self, key: JobKey) -> Iterator[None]:
         self.held.append(key)
         yield
+
+
+@dataclass(kw_only=True)
+class FakeFailures:
+    """ports.Failures in a dictionary."""
+
+    kept: dict[tuple[str, str], Lasting] = field(default_factory=dict)
+
+    def find(self, key: JobKey, inputs: str) -> Lasting | None:
+        return self.kept.get((key, inputs))
+
+    def keep(self, lasting: Lasting) -> None:
+        self.kept[lasting.key, lasting.inputs] = lasting

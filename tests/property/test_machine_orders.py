@@ -61,7 +61,8 @@ def chained(draw: st.DrawFn) -> tuple[Job, ...]:
 @st.composite
 def loads(draw: st.DrawFn, jobs: tuple[Job, ...]) -> Load:
     seldom = st.integers(0, 5).map(lambda n: n == 0)
-    weight = st.builds(Weight, seconds=st.floats(0.1, 100), memory=st.integers(0, 14), cpus=st.integers(0, 48).map(lambda n: n / 8), exclusive=seldom)
+    eighths = st.integers(0, 48).map(lambda n: n / 8)
+    weight = st.builds(Weight, seconds=st.floats(0.1, 100), memory=st.integers(0, 14), cpus=eighths, exclusive=seldom)
     known: dict[JobId, Weight] = {each.id: draw(weight) for each in jobs if draw(st.booleans())}
     return Load(memory=draw(st.sampled_from([0, MEMORY])), cpus=draw(st.sampled_from([0.0, CPUS])), weights=known)
 
