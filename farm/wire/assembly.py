@@ -25,11 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
-    from farm.adapters.failures import FailureBook
     from farm.adapters.images import DockerImages
-    from farm.adapters.journal import Journal
     from farm.adapters.pipconfig import IndexSettings
-    from farm.adapters.usages import Usages
     from farm.engine.local import Finished, LocalEngine
     from farm.model.attempt import Attempt
     from farm.model.demand import Demand, IndexOptions
@@ -44,6 +41,7 @@ if TYPE_CHECKING:
     from farm.ports import Catalogue, Progress
     from farm.survey.detect import DetectPolicy
     from farm.wire.reading import Reading
+    from farm.wire.records import Records
 
 
 class Silent:
@@ -107,22 +105,10 @@ class Farm:
         return self.store.catalogue
 
     @cached_property
-    def failures(self) -> FailureBook:
-        from farm.adapters.failures import FailureBook  # noqa: PLC0415 - the database's library, only when something is built
+    def records(self) -> Records:
+        from farm.wire.records import Records  # noqa: PLC0415 - the database's library, only when something is built
 
-        return FailureBook(self.store.catalogue.database)
-
-    @cached_property
-    def usages(self) -> Usages:
-        from farm.adapters.usages import Usages  # noqa: PLC0415 - the same
-
-        return Usages(self.store.catalogue.database)
-
-    @cached_property
-    def journal(self) -> Journal:
-        from farm.adapters.journal import Journal  # noqa: PLC0415 - the same
-
-        return Journal(self.store.catalogue.database)
+        return Records(self.store.catalogue.database)
 
     @cached_property
     def rooms(self) -> Rooms:
@@ -325,7 +311,8 @@ class Farm:
         from farm.wire.loads import load, slots  # noqa: PLC0415 - the same
 
         self._engine = LocalEngine(carried, limit=slots(self), heal=self.settings.heal != "off", load=load(self, plan))
-        finished = self._engine.run(plan, lambda changed: self.journal.note(self.run, ((p.job.id, p.state) for p in changed)))
+        note = self.records.journal.note
+        finished = self._engine.run(plan, lambda changed: note(self.run, ((p.job.id, p.state) for p in changed)))
         if not (finished.stopped or finished.broken):
             from farm.wire.targets import remember_used  # noqa: PLC0415 - only when something is built
 

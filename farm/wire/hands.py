@@ -76,7 +76,7 @@ class Workshop:
             builder=DockerBuilder(
                 self.host,
                 CompilerCache(store=farm.store_mark, mode=farm.settings.compiler_cache, trusted=farm.settings.trusted),
-                farm.usages.keep,
+                farm.records.usages.keep,
             ),
             crates=CargoCrates(
                 self.host, cache=farm.cache / "crates", limits=self._limits, environment=tuple(sorted(proxies(farm.env).items()))
@@ -95,7 +95,7 @@ class Workshop:
         settings = self._farm.settings
         # Healing that knows more, or may do more, is worth another try.
         healing = "" if settings.heal == "off" else f"{settings.heal} {settings.heal_memory} {__version__}"
-        return Memory(failures=self._farm.failures, limits=self._limits, healing=healing, retry=self._farm.retry_failed)
+        return Memory(failures=self._farm.records.failures, limits=self._limits, healing=healing, retry=self._farm.retry_failed)
 
     def hands(self) -> Hands:
         farm, reading = self._farm, self._reading
