@@ -38,7 +38,7 @@ def chained(jobs: Mapping[JobId, Job]) -> dict[JobId, Job]:
 def _oldest_first(job: Job) -> tuple[object, ...]:
     libc = job.target.libc
     # A wheel for an older libc serves newer ones too.
-    return job.target.python, job.target.free_threaded, libc[1:] if libc else (), job.target.name
+    return job.target.python, job.target.free_threaded, libc or (), job.target.name
 
 
 def _family(job: Job) -> Hashable | None:
