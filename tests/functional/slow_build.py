@@ -66,7 +66,7 @@ class SlowFarm(Farm):
             return BuildDone(job=command.job.id, outcome=build(command, self.new_id(), ports))
 
         self._engine = LocalEngine(carry, limit=1)
-        return self._engine.run(plan, lambda _: None)
+        return self._engine.run(plan, self.write_down)
 
     def stop(self) -> None:
         super().stop()
