@@ -52,6 +52,7 @@ STEPS: Sequence[tuple[int, tuple[str, ...]]] = (
                seconds FLOAT NOT NULL)""",
             """CREATE TABLE runs (id VARCHAR(64) NOT NULL PRIMARY KEY, started VARCHAR(32) NOT NULL, ended VARCHAR(32),
                state VARCHAR(16) NOT NULL, folder TEXT NOT NULL, config TEXT NOT NULL, options TEXT NOT NULL)""",
+            """CREATE TABLE wheel_recipes (filename VARCHAR(512) NOT NULL PRIMARY KEY, recipe VARCHAR(64) NOT NULL)""",
             """CREATE TABLE run_jobs (run VARCHAR(64) NOT NULL, job VARCHAR(512) NOT NULL, state VARCHAR(16) NOT NULL,
                PRIMARY KEY (run, job))""",
         ),
@@ -210,4 +211,12 @@ run_jobs = Table(
     Column("run", String(64), primary_key=True),
     Column("job", String(512), primary_key=True),
     Column("state", String(16), nullable=False),
+)
+
+# The digest of config.toml's recipe under which a wheel was published last. A wheel from before this table has no row.
+wheel_recipes = Table(
+    "wheel_recipes",
+    metadata,
+    Column("filename", String(512), primary_key=True),
+    Column("recipe", String(64), nullable=False),
 )

@@ -44,6 +44,7 @@ class Asked(Inputs):
     dry_run: bool
     jobs: int | None
     retry_failed: bool = False
+    rebuild: bool = False
 
     def as_text(self) -> str:
         """Return the command line as JSON, for `from_text` of another process."""
@@ -65,6 +66,7 @@ class Asked(Inputs):
 @click.option("--junit", type=_PATH, metavar="FILE", help="Write the report as JUnit XML too.")
 @click.option("--dry-run", is_flag=True, help="Say what would be built, and stop.")
 @click.option("--retry-failed", is_flag=True, help="Try again what failed before, although nothing has changed since.")
+@click.option("--rebuild", is_flag=True, help="Build the farm's own wheels again whose image, build dependencies or recipe changed.")
 @click.pass_obj
 def build(context: Context, /, **options: Any) -> int:
     """Build every wheel that the requirements lack for the targets, prove each, and publish it.
@@ -103,7 +105,7 @@ def _build(context: Context, asked: Asked) -> int:
     from farm.wire import Farm  # noqa: PLC0415 - after the cheap checks
 
     with Farm(settings, context.env, refresh=asked.refresh) as farm:
-        farm.retry_failed = asked.retry_failed
+        farm.retry_failed, farm.rebuild = asked.retry_failed, asked.rebuild
         return _Run(farm, asked, verbose=context.verbose).run()
 
 

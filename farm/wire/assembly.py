@@ -64,6 +64,8 @@ class Farm:
         """No container may be started, not even to ask a build backend (`farm check`)."""
         self.retry_failed = False
         """What failed before is tried again, whether an input changed or not."""
+        self.rebuild = False
+        """The farm's own wheels do not count: whatever has other inputs now is built again."""
         self.clock = SystemClock()
         self.run = self.new_id()
         self.progress: Progress = Silent()
@@ -240,6 +242,10 @@ class Farm:
         policy = self._policy(demand)
         targets = exact_targets(self.settings.targets, self.cache)
         matrix = survey(self._settled(demand, targets), targets, policy, self.reading(demand.options))
+        if self.rebuild or self.settings.recipes:
+            from farm.wire.outdated import without_outdated  # noqa: PLC0415 - seldom needed
+
+            matrix = without_outdated(self, matrix, policy)
         self._tell_direct(matrix)
         return matrix, policy
 

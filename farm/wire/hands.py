@@ -20,6 +20,7 @@ from farm.adapters.runtime import DockerProver
 from farm.errors import EngineError
 from farm.model.build import Limits
 from farm.model.demand import IndexOptions
+from farm.model.recipes import recipe_digest
 from farm.wire.site import memory, processors, proxies
 from farm.work.build import BuildPorts
 from farm.work.carry import Hands
@@ -122,6 +123,7 @@ class Workshop:
             publish=PublishPorts(
                 clock=farm.clock, store=farm.store, catalogue=farm.catalogue, progress=farm.progress, private=settings.is_private,
                 served=settings.served,
+                published=lambda filename, job: farm.records.recipes.keep(filename, recipe_digest(settings.recipe(job.pin))),
             ),
             mend=self._mend_ports(),
             new_attempt=self._new_attempt,

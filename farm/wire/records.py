@@ -1,4 +1,4 @@
-"""What the catalogue keeps beside attempts and wheels: failures that would come again, what builds took, the journal of runs."""
+"""What the catalogue keeps beside attempts and wheels: lasting failures, what builds took, the journal of runs, recipes of wheels."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from farm.adapters.failures import FailureBook
 from farm.adapters.journal import Journal
 from farm.adapters.usages import Usages
+from farm.adapters.wheel_recipes import WheelRecipes
 from farm.model.attempt import RunRecord
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ class Records:
     @cached_property
     def journal(self) -> Journal:
         return Journal(self._database)
+
+    @cached_property
+    def recipes(self) -> WheelRecipes:
+        return WheelRecipes(self._database)
 
 
 def begin(farm: Farm, options: str) -> None:

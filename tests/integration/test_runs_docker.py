@@ -132,3 +132,22 @@ def test_a_run_that_was_killed_is_resumed_with_its_options_and_what_it_left_is_g
     assert 200 << 20 <= took.memory < 400 << 20
     assert 0 < took.cpu_seconds < took.seconds * 2
     client.close()
+
+
+def test_a_changed_recipe_rebuilds_with_a_build_tag_and_the_same_inputs_are_never_built_twice(slow: Slow) -> None:
+    config = (slow.folder / "config.toml").read_text()
+    slow.write("requirements.txt", "docopt==0.6.2\n")
+
+    def there(*options: str) -> tuple[str, str, str]:
+        code, out, err = slow.farm(*BUILD, *options)
+        assert code == 0, err[-3000:]
+        (package,) = (p for p in json.loads(out)["packages"] if p["name"] == "docopt")
+        found = package["cells"][TARGET.name]
+        return found["state"], found["file"], found["reason"]
+
+    assert there()[:2] == ("built", "docopt-0.6.2-py2.py3-none-any.whl")
+    slow.write("config.toml", f'{config}[recipes.docopt]\nenvironment = {{ SOURCE_DATE_EPOCH = "1500000000" }}\n')
+    assert there()[:2] == ("built", "docopt-0.6.2-1-py2.py3-none-any.whl")
+    assert there()[:2] == ("farm-wheel", "docopt-0.6.2-1-py2.py3-none-any.whl")
+    assert there("--rebuild") == ("built", "docopt-0.6.2-1-py2.py3-none-any.whl", "the same inputs had been built before")
+    assert there()[:2] == ("farm-wheel", "docopt-0.6.2-1-py2.py3-none-any.whl")

@@ -19,10 +19,8 @@ CP312, CP314, CP314T, CP315T, CP316T = (
 def afters(*targets: Target, abi: str, kind: str = "native") -> dict[str, str | None]:
     jobs = [replace(nouns.job("demo==1", target, kind=kind), stable_abi=abi) for target in targets]  # type: ignore[arg-type]
     found = chained({job.id: job for job in jobs})
-    return {
-        job.target.python_tag + ("-musl" if job.target == MUSL else ""): job.after.removeprefix("demo-1-").split("-")[0] if job.after else None
-        for job in found.values()
-    }
+    names = {job.id: job.target.python_tag + ("-musl" if job.target == MUSL else "") for job in jobs}
+    return {names[job.id]: names[job.after] if job.after else None for job in found.values()}
 
 
 def test_a_stable_abi_chains_the_pythons_that_it_serves_and_each_libc_for_itself() -> None:
