@@ -171,7 +171,7 @@ tombstones = Table(
     Column("remedy", Text, nullable=False),
 )
 
-# Failures that would come again: of a job's key, under `inputs` beyond it (docs/decisions/0021). `diagnosis` is JSON.
+# Failures that would come again: of a job's key, under `inputs` beyond it (farm/work/memory.py). `diagnosis` is JSON.
 failures = Table(
     "failures",
     metadata,
