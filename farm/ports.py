@@ -258,6 +258,10 @@ class Catalogue(Protocol):
         """Return the newest attempt that built a wheel from these very inputs, or None."""
         ...
 
+    def rejected(self, key: JobKey) -> Attempt | None:
+        """Return the newest attempt whose wheel, made from these very inputs, did not pass its proof, or None."""
+        ...
+
     def attempts(self, name: NormalizedName | None, limit: int) -> tuple[Attempt, ...]:
         """Return attempts, newest first."""
         ...

@@ -284,6 +284,9 @@ class _Attempt:
 
     def _reuse(self, key: JobKey) -> Built | None:
         earlier = self._ports.catalogue.built(key)
+        if earlier is None and not self._ports.memory.retry:
+            # It is proven again, not built again: what its proof puts beside it may have changed.
+            earlier = self._ports.catalogue.rejected(key)
         path = self._ports.store.blob(earlier.digest) if earlier and earlier.digest else None
         if earlier is None or earlier.digest is None or path is None:
             return None

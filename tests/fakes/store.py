@@ -176,6 +176,10 @@ class FakeCatalogue:
         usable = (row for row in self.attempts(None, len(self.rows)) if row.key == key and row.digest is not None)
         return next((row for row in usable if row.state in ("built", "proven", "published")), None)
 
+    def rejected(self, key: JobKey) -> Attempt | None:
+        rows = self.attempts(None, len(self.rows))
+        return next((row for row in rows if row.key == key and row.digest is not None and row.state == "rejected"), None)
+
     def attempts(self, name: NormalizedName | None, limit: int) -> tuple[Attempt, ...]:
         rows = (row for row in self.rows.values() if name is None or row.name == name)
         return tuple(sorted(rows, key=lambda row: row.id, reverse=True)[:limit])
