@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from farm.adapters.images import DockerImages
     from farm.adapters.pipconfig import IndexSettings
     from farm.engine.local import Finished, LocalEngine
-    from farm.engine.machine import Progress as JobProgress
     from farm.model.attempt import Attempt
     from farm.model.demand import Demand, IndexOptions
     from farm.model.gap import Matrix
@@ -316,18 +315,15 @@ class Farm:
             return event
 
         from farm.wire.loads import load, slots  # noqa: PLC0415 - the same
+        from farm.wire.records import write_down  # noqa: PLC0415 - the same
 
         self._engine = LocalEngine(carried, limit=slots(self), heal=self.settings.heal != "off", load=load(self, plan))
-        finished = self._engine.run(plan, self.write_down)
+        finished = self._engine.run(plan, lambda changed: write_down(self, changed))
         if not (finished.stopped or finished.broken):
             from farm.wire.targets import remember_used  # noqa: PLC0415 - only when something is built
 
             remember_used(self, plan)
         return finished
-
-    def write_down(self, changed: tuple[JobProgress, ...]) -> None:
-        """Keep in the journal where jobs stand now."""
-        self.records.journal.note(self.run, ((progress.job.id, progress.state) for progress in changed))
 
     def _learn(self, event: Event, plan: Plan) -> None:
         """Heed what a wheel says of itself, also when its proof then fails for want of a dependency that nobody foresaw."""

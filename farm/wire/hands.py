@@ -123,7 +123,7 @@ class Workshop:
             publish=PublishPorts(
                 clock=farm.clock, store=farm.store, catalogue=farm.catalogue, progress=farm.progress, private=settings.is_private,
                 served=settings.served,
-                published=lambda filename, job: farm.records.recipes.keep(filename, recipe_digest(settings.recipe(job.pin))),
+                published=lambda filename, job: farm.records.recipes.keep(filename, recipe_digest(settings.recipe(job.pin, job.target))),
             ),
             mend=self._mend_ports(),
             new_attempt=self._new_attempt,

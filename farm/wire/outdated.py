@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from farm.model.gap import Cell, Matrix, Missing, Present
 from farm.model.recipes import recipe_digest
+from farm.model.target import parse_target
 from farm.survey.detect import presence
 
 if TYPE_CHECKING:
@@ -45,10 +46,14 @@ def _own(farm: Farm, cell: Cell) -> str | None:
 
 
 def _is_outdated(farm: Farm, cell: Cell, filename: str, recipe: str | None) -> bool:
-    if not farm.rebuild:
-        return recipe is not None and recipe != recipe_digest(farm.settings.recipe(cell.pin))
     record = farm.catalogue.wheel(filename)
-    return record is not None and record.key is not None
+    if record is None or record.key is None:
+        return False
+    if farm.rebuild:
+        return True
+    # A wheel that serves several targets was built for the first of them, with that one's recipe.
+    built_for = parse_target(record.targets[0]) if record.targets else cell.target
+    return recipe is not None and recipe != recipe_digest(farm.settings.recipe(cell.pin, built_for))
 
 
 def _again(farm: Farm, cell: Cell, policy: DetectPolicy, outdated: dict[str, str]) -> Cell:

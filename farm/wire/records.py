@@ -14,8 +14,10 @@ from farm.model.attempt import RunRecord
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Iterable
 
     from farm.adapters.database import Database
+    from farm.engine.machine import Progress
     from farm.model.attempt import RunState
     from farm.wire.assembly import Farm
 
@@ -53,6 +55,11 @@ def begin(farm: Farm, options: str) -> None:
             id=farm.run, started=farm.clock.now(), ended=None, state="running", folder=str(Path.cwd()), config=config, options=options
         )
     )
+
+
+def write_down(farm: Farm, changed: Iterable[Progress]) -> None:
+    """Keep in the journal where jobs of this run stand now."""
+    farm.records.journal.note(farm.run, ((progress.job.id, progress.state) for progress in changed))
 
 
 def end(farm: Farm, run: str, state: RunState) -> None:
