@@ -308,7 +308,8 @@ class _Attempt:
         return Built(attempt=self._attempt.id, key=key, wheel=wheel, image=request.image.digest, seconds=0.0)
 
     def _named(self, wheel: StagedWheel) -> StagedWheel:
-        named = self._ports.naming.settle(wheel, self._job, self._room.folder("named"))
+        assert self.key is not None, "a wheel is named once its inputs are known"
+        named = self._ports.naming.settle(wheel, self._job, self.key, self._room.folder("named"))
         if named is not wheel:
             self._say(f"called {named.filename}: {wheel.filename} is or was a file with other bytes")
         return named
