@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from farm.model.attempt import Attempt, WheelRecord
+    from farm.model.attempt import Attempt, Lasting, WheelRecord
     from farm.model.build import BuildRequest, ProofRequest, WheelFacts
     from farm.model.demand import Demand
     from farm.model.direct import Asked, Direct, Settled, Unsettled
@@ -263,12 +263,26 @@ class Catalogue(Protocol):
         """Return the newest attempt that built a wheel from these very inputs, or None."""
         ...
 
+    def rejected(self, key: JobKey) -> Attempt | None:
+        """Return the newest attempt whose wheel, made from these very inputs, did not pass its proof, or None."""
+        ...
+
     def attempts(self, name: NormalizedName | None, limit: int) -> tuple[Attempt, ...]:
         """Return attempts, newest first."""
         ...
 
     def wheel(self, filename: str) -> WheelRecord | None:
         """Return the record of the wheel that the index has under this name, or None."""
+        ...
+
+
+class Failures(Protocol):
+    """Failures that would come again with the same inputs."""
+
+    def find(self, key: JobKey, inputs: str) -> Lasting | None: ...
+
+    def keep(self, lasting: Lasting) -> None:
+        """Keep a failure, in the place of an older one of the same key and inputs."""
         ...
 
 

@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING
 from packaging.requirements import InvalidRequirement, Requirement
 
 from farm.adapters import cibuildwheel, frontend
+from farm.adapters.meter import Meter
 from farm.errors import StoreError
 from farm.model.build import BadSdist, BuildFailed
 from farm.model.outcome import Diagnosis, Failed, StagedWheel, TimedOut
 from farm.model.package import Digest, parse_wheel_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from farm.adapters.compiled import CompilerCache
     from farm.adapters.container import ContainerHost
     from farm.model.build import BuildRequest
+    from farm.model.load import Usage
 
 _MOST_REQUIREMENTS = 500
 _WHEEL_BYTES = 4 << 30
@@ -32,9 +36,13 @@ _NATIVE_AFTER_ALL = "(this wheel is for one platform: building it again with cib
 class DockerBuilder:
     """Implements `farm.ports.Builder` on a Docker engine. `cache` says what compilers may take from earlier builds; None: nothing."""
 
-    def __init__(self, host: ContainerHost, cache: CompilerCache | None = None) -> None:
+    def __init__(
+        self, host: ContainerHost, cache: CompilerCache | None = None, took: Callable[[str, Usage], None] = lambda _attempt, _usage: None
+    ) -> None:
+        """`took` is told what each build took, by attempt."""
         self._host = host
         self._cache = cache
+        self._took = took
 
     def requirements(self, request: BuildRequest) -> tuple[str, ...]:
         """Return what the backend asks for beyond the static requirements (PEP 517 get_requires_for_build_wheel).
@@ -70,8 +78,13 @@ class DockerBuilder:
             request = replace(request, volume=self._cache.volume(request.job, request.image))
         try:
             self._host.scratch.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix="build-", dir=self._host.scratch) as scratch:
+            labels = self._host.labels(request.attempt)
+            with (
+                tempfile.TemporaryDirectory(prefix="build-", dir=self._host.scratch) as scratch,
+                Meter(self._host.client, labels) as meter,
+            ):
                 found = _Attempt(self._host, request, Path(scratch)).run()
+            self._took(request.attempt, meter.usage)
         except OSError as error:
             raise StoreError(f"cannot stage a build: {error}", solution=f"make room in {self._host.scratch}") from error
         except BadSdist as error:

@@ -81,8 +81,15 @@ class Catalogue:
 
     def built(self, key: JobKey) -> Attempt | None:
         """Return the newest attempt whose wheel may be used again for `key`; one that was rejected may not."""
+        return self._made(key, _REUSABLE)
+
+    def rejected(self, key: JobKey) -> Attempt | None:
+        """Return the newest attempt whose wheel for `key` did not pass its proof."""
+        return self._made(key, ("rejected",))
+
+    def _made(self, key: JobKey, states: Sequence[str]) -> Attempt | None:
         table = tables.attempts
-        query = select(table).where(table.c.key == key, table.c.state.in_(_REUSABLE), table.c.digest.is_not(None))
+        query = select(table).where(table.c.key == key, table.c.state.in_(states), table.c.digest.is_not(None))
         return next(iter(self._attempts(query.order_by(table.c.id.desc()).limit(1))), None)
 
     def attempts(self, name: NormalizedName | None, limit: int) -> tuple[Attempt, ...]:

@@ -30,6 +30,8 @@ PROJECT = "/project"
 _ENVIRONMENT = "/tmp/build-env"  # noqa: S108 - a path inside the container
 _ANSWER = f"{PROJECT}/answer.json"
 _ANSWER_BYTES = 16 << 20
+_SETUP_CFG = "parallel.cfg"
+_JOBS = ("CMAKE_BUILD_PARALLEL_LEVEL", "NPY_NUM_BUILD_JOBS", "CARGO_BUILD_JOBS", "MAX_JOBS")
 _WHEEL_BYTES = 4 << 30
 
 
@@ -68,6 +70,7 @@ def stage(host: ContainerHost, request: BuildRequest, folder: Path) -> None:
     (folder / "wheels").mkdir()
     for wheel in sorted(request.wheels.glob("*.whl")):
         shutil.copyfile(wheel, folder / "wheels" / wheel.name)
+    (folder / _SETUP_CFG).write_text(f"[build_ext]\nparallel = {_jobs(request)}\n", encoding="utf-8")
     if request.crates is not None:
         shutil.copytree(request.crates, folder / "crates", symlinks=True)
 
@@ -83,12 +86,11 @@ def build_environment(request: BuildRequest) -> dict[str, str]:
     many jobs as the container has CPUs. A recipe's own variables come last.
     """
     links = f"{PROJECT}/wheels"
-    jobs = str(max(1, round(request.limits.cpus))) if request.limits.cpus else ""
-    parallel = {
-        name: jobs
-        for name in ("CMAKE_BUILD_PARALLEL_LEVEL", "NPY_NUM_BUILD_JOBS", "CARGO_BUILD_JOBS", "MAX_JOBS")
-        if jobs
-    } | ({"MAKEFLAGS": f"-j{jobs}"} if jobs else {})
+    jobs = _jobs(request)
+    parallel = dict.fromkeys(_JOBS, str(jobs)) | {"MAKEFLAGS": f"-j{jobs}"} if request.limits.cpus else {}
+    if jobs > 1:
+        # setuptools reads this file beside the project's own setup.cfg (setuptools, "DIST_EXTRA_CONFIG").
+        parallel["DIST_EXTRA_CONFIG"] = f"{PROJECT}/{_SETUP_CFG}"
     shut = ("PIP_NO_INDEX=1", "UV_NO_INDEX=1", "UV_OFFLINE=1", "CARGO_NET_OFFLINE=true")
     offline = {} if request.job.recipe.network else dict(pair.split("=") for pair in shut)
     crates = {"CARGO_HOME": f"{PROJECT}/crates"} if request.crates is not None else {}
@@ -108,6 +110,10 @@ def build_environment(request: BuildRequest) -> dict[str, str]:
         **parallel,
         **dict(request.job.recipe.environment),
     }
+
+
+def _jobs(request: BuildRequest) -> int:
+    return max(1, round(request.limits.cpus))
 
 
 def compiler_environment(host: ContainerHost, request: BuildRequest) -> dict[str, str]:
@@ -218,7 +224,7 @@ def plan_of(host: ContainerHost, request: BuildRequest, seconds: float) -> Conta
 
 def inside(folder: Path) -> dict[str, Path | bytes]:
     """Return what of a staged folder goes where in the container."""
-    parts = [part for part in ("package", "wheels", "crates") if (folder / part).is_dir()]
+    parts = [part for part in ("package", "wheels", "crates", _SETUP_CFG) if (folder / part).exists()]
     return {PROJECT: empty(folder), HOME: empty(folder), **{f"{PROJECT}/{part}": folder / part for part in parts}}
 
 

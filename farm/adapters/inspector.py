@@ -101,7 +101,8 @@ class WheelInspector:
         platforms, faults = self._policies(wheel)
         if platforms:
             faults += _platform_faults(name, platforms)
-        if any(tag.abi.startswith("abi3") for tag in name.tags):
+        # abi3audit knows nothing of abi3t (PEP 803); such a wheel is imported on every Python that it serves.
+        if any(tag.abi == "abi3" for tag in name.tags):
             faults += self._abi3(wheel)
         return platforms, faults
 

@@ -12,6 +12,7 @@ import msgspec
 
 from farm.adapters.core_metadata import Fields, metadata_text, requires_txt
 from farm.adapters.page_cache import keep
+from farm.adapters.sdist_abi import stable_abi
 from farm.adapters.sdist_archive import Sdist, read_sdist
 from farm.adapters.sdist_native import needs_compiler, needs_rust
 from farm.adapters.toml_text import sub_table, toml_tables
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from farm.model.package import IndexFile, Pin
     from farm.ports import Downloads
 
-_SCHEMA = 2
+_SCHEMA = 3
 # PEP 517: what a project without a [build-system] table is built with.
 _DEFAULT_REQUIRES = ("setuptools>=40.8.0",)
 _DEFAULT_BACKEND = "setuptools.build_meta:__legacy__"
@@ -73,6 +74,7 @@ def sdist_facts(pin: Pin, sdist: Sdist) -> SdistFacts:
         metadata=None if fields is None else metadata_text(pin, fields),
         provisional=provisional,
         hints=_hints(sub_table(sub_table(pyproject, "tool"), "cibuildwheel")),
+        stable_abi=stable_abi(sdist, pyproject) if native else "",
     )
 
 

@@ -5,14 +5,27 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import JSON, Boolean, Column, Index, Integer, MetaData, String, Table, Text, TypeDecorator
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy.engine import Dialect
 
-SCHEMA = 2
+SCHEMA = 3
 """The version of the tables below. Raise it together with a new entry in STEPS."""
 
 STEPS: Sequence[tuple[int, tuple[str, ...]]] = (
@@ -28,6 +41,20 @@ STEPS: Sequence[tuple[int, tuple[str, ...]]] = (
             "CREATE INDEX ix_tombstones_sha256 ON tombstones (sha256)",
             # Pages are files of another form since.
             "UPDATE pages SET dirty = TRUE",
+        ),
+    ),
+    (
+        3,
+        (
+            """CREATE TABLE failures ("key" VARCHAR(64) NOT NULL, inputs VARCHAR(128) NOT NULL, attempt VARCHAR(64) NOT NULL,
+               stage VARCHAR(16) NOT NULL, seconds FLOAT NOT NULL, diagnosis TEXT NOT NULL, PRIMARY KEY ("key", inputs))""",
+            """CREATE TABLE usages (attempt VARCHAR(64) NOT NULL PRIMARY KEY, memory BIGINT NOT NULL, cpu_seconds FLOAT NOT NULL,
+               seconds FLOAT NOT NULL)""",
+            """CREATE TABLE runs (id VARCHAR(64) NOT NULL PRIMARY KEY, started VARCHAR(32) NOT NULL, ended VARCHAR(32),
+               state VARCHAR(16) NOT NULL, folder TEXT NOT NULL, config TEXT NOT NULL, options TEXT NOT NULL)""",
+            """CREATE TABLE wheel_recipes (filename VARCHAR(512) NOT NULL PRIMARY KEY, recipe VARCHAR(64) NOT NULL)""",
+            """CREATE TABLE run_jobs (run VARCHAR(64) NOT NULL, job VARCHAR(512) NOT NULL, state VARCHAR(16) NOT NULL,
+               PRIMARY KEY (run, job))""",
         ),
     ),
 )
@@ -142,4 +169,54 @@ tombstones = Table(
     Column("why", Text, nullable=False),
     Column("removed", UtcTime, nullable=False),
     Column("remedy", Text, nullable=False),
+)
+
+# Failures that would come again: of a job's key, under `inputs` beyond it (farm/work/memory.py). `diagnosis` is JSON.
+failures = Table(
+    "failures",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("inputs", String(128), primary_key=True),
+    Column("attempt", String(64), nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("diagnosis", Text, nullable=False),
+)
+
+# What builds took: bytes at the peak, seconds of all CPUs, seconds of the clock while it was looked at.
+usages = Table(
+    "usages",
+    metadata,
+    Column("attempt", String(64), primary_key=True),
+    Column("memory", BigInteger, nullable=False),
+    Column("cpu_seconds", Float, nullable=False),
+    Column("seconds", Float, nullable=False),
+)
+
+# The journal of runs that built something: what was asked, and where each job of each plan stood last. `options` is JSON.
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("started", UtcTime, nullable=False),
+    Column("ended", UtcTime),
+    Column("state", String(16), nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("config", Text, nullable=False),
+    Column("options", Text, nullable=False),
+)
+run_jobs = Table(
+    "run_jobs",
+    metadata,
+    Column("run", String(64), primary_key=True),
+    Column("job", String(512), primary_key=True),
+    Column("state", String(16), nullable=False),
+)
+
+# The digest of config.toml's recipe under which a wheel was published last. A wheel from before this table has no row.
+wheel_recipes = Table(
+    "wheel_recipes",
+    metadata,
+    Column("filename", String(512), primary_key=True),
+    Column("recipe", String(64), nullable=False),
 )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,20 @@ class Asked(Inputs):
     junit: Path | None
     dry_run: bool
     jobs: int | None
+    retry_failed: bool = False
+    rebuild: bool = False
+
+    def as_text(self) -> str:
+        """Return the command line as JSON, for `from_text` of another process."""
+        return json.dumps(asdict(self), default=str)
+
+    @classmethod
+    def from_text(cls, text: str) -> Asked:
+        """Return what `as_text` wrote, by whichever farm: options that this one does not know are left out."""
+        known = {field.name for field in fields(cls)}
+        said: dict[str, Any] = json.loads(text)
+        found: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in said.items() if name in known}
+        return cls(**found | {"junit": Path(said["junit"]) if said.get("junit") else None})
 
 
 @click.command()
@@ -50,14 +65,20 @@ class Asked(Inputs):
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON (docs/report.md).")
 @click.option("--junit", type=_PATH, metavar="FILE", help="Write the report as JUnit XML too.")
 @click.option("--dry-run", is_flag=True, help="Say what would be built, and stop.")
+@click.option("--retry-failed", is_flag=True, help="Try again what failed before, although nothing has changed since.")
+@click.option("--rebuild", is_flag=True, help="Build the farm's own wheels again whose image, build dependencies or recipe changed.")
 @click.pass_obj
 def build(context: Context, /, **options: Any) -> int:
     """Build every wheel that the requirements lack for the targets, prove each, and publish it.
 
-    What is there already is not built again. Failures do not stop the rest. Ctrl-C once lets what runs finish, twice stops
-    now; the same command carries on later.
+    What is there already is not built again, nor what failed before with the same inputs. Failures do not stop the rest. Ctrl-C once
+    lets what runs finish, twice stops now; the same command, or `farm resume`, carries on later.
     """
-    asked = Asked(**options)
+    return run_build(context, Asked(**options))
+
+
+def run_build(context: Context, asked: Asked) -> int:
+    """Build, and see to it that a failure of the farm is told as JSON where that was asked for."""
     try:
         return _build(context, asked)
     except Told as told:
@@ -84,6 +105,7 @@ def _build(context: Context, asked: Asked) -> int:
     from farm.wire import Farm  # noqa: PLC0415 - after the cheap checks
 
     with Farm(settings, context.env, refresh=asked.refresh) as farm:
+        farm.retry_failed, farm.rebuild = asked.retry_failed, asked.rebuild
         return _Run(farm, asked, verbose=context.verbose).run()
 
 
@@ -129,7 +151,11 @@ class _Run:
             render.err(render.matrix(report, everything=self._verbose, width=get_terminal_size((120, 24)).columns))
         stopped = False
         if not self._asked.dry_run and plan.jobs:
+            from farm.wire.records import begin, end  # noqa: PLC0415 - only when something is built
+
+            begin(self._farm, self._asked.as_text())
             report, broken, stopped = self._rounds(demand, matrix, report, plan)
+            end(self._farm, self._farm.run, "stopped" if stopped else "broken" if broken else "ended")
         return self._tell(replace(report, seconds=time.monotonic() - self._started), broken, stopped=stopped)
 
     def _rounds(
@@ -218,7 +244,8 @@ class _Run:
             code = broken.exit_code if isinstance(broken, FarmError) else FarmError.exit_code
         elif stopped:
             code = Interrupted.exit_code
-            problem = Problem(subject="run", text="stopped by the user; the same command carries on", kind="interrupted")
+            text = "stopped by the user; the same command carries on, and so does `farm resume`"
+            problem = Problem(subject="run", text=text, kind="interrupted")
             report = replace(report, problems=(*report.problems, problem))
         if self._asked.as_json:
             render.out(render.report_json(report, code, broken))

@@ -66,6 +66,7 @@ class Context:
 COMMANDS = {
     "check": "farm.cli.check:check",
     "build": "farm.cli.build:build",
+    "resume": "farm.cli.resume:resume",
     "why": "farm.cli.why:why_command",
     "explain": "farm.cli.explain:explain",
     "targets": "farm.cli.targets:targets",

@@ -286,7 +286,7 @@ FIELDS: tuple[Field, ...] = tuple(
         ("images.bases", "image_bases", _table, "a table of image references", "{}",
          'Other official images to build on, by image name: `{ "manylinux_2_28-x86_64-builder" = "registry.example/ml@sha256:..." }`.'),
         ("images.folder", "image_folder", _text, "a folder", '""', "Another `images/` folder than farm's own."),
-        ("build.jobs", "jobs", _number(0, 1024), "a number of 0 to 1024", "0", "Builds side by side. 0: as many as there are processors."),
+        ("build.jobs", "jobs", _number(0, 1024), "a number of 0 to 1024", "0", "Builds side by side. 0: as many as there are processors, and more of those that were seen to use less than one (docs/build.md)."),
         ("build.time-limit", "time_limit", _seconds, 'a duration such as "1h"', '"1h"', "A build that takes longer is killed with its children."),
         ("build.memory", "memory", _bytes, 'a size such as "4GiB"', '"4GiB"', "Memory of one build container."),
         ("build.recipes", "recipe_folder", _text, "a folder", '""',

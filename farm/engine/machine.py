@@ -4,15 +4,25 @@ resumed and simulated runs share it.
     waiting -> building -> built -> verifying -> verified -> publishing -> published
                   |                    |                          |
                   +----------------> failed <----------------------+
+                  +-> resting -> waiting (a server did not answer; again, later)
                   +-> broken -> mending -> waiting (changed, to be tried again) | failed
     waiting -> blocked (a job it needs failed) | covered (another job's wheel serves it) | cancelled (Stop)
+             | unneeded (all that it was to be built for are covered)
+
+An event costs what it changes, not what the plan is long.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, assert_never
 
+from farm.engine.floor import Floor
+from farm.engine.graph import Graph, urgency
+from farm.model.healing import Mend as Change
+from farm.model.healing import Trial
+from farm.model.load import Load, Weight
 from farm.model.messages import (
     Build,
     BuildDone,
@@ -20,25 +30,32 @@ from farm.model.messages import (
     Event,
     Mend,
     MendDone,
+    Order,
     Publish,
     PublishDone,
     Stop,
     Verify,
     VerifyDone,
+    Wait,
+    WaitDone,
 )
 from farm.model.outcome import Built, Failed, Published, TimedOut, Verified
 from farm.model.package import tags_of
 
 if TYPE_CHECKING:
-    from farm.model.healing import Mend as Change
+    from collections.abc import Iterable
+
     from farm.model.job import Job, JobId, Plan
 
 State = Literal[
     "waiting", "building", "built", "verifying", "verified", "publishing", "published", "failed", "blocked", "covered",
-    "cancelled", "broken", "mending",
+    "cancelled", "broken", "mending", "resting", "unneeded",
 ]  # fmt: skip
 RUNNING: frozenset[State] = frozenset({"building", "verifying", "publishing", "mending"})
-FINAL: frozenset[State] = frozenset({"published", "failed", "blocked", "covered", "cancelled"})
+FINAL: frozenset[State] = frozenset({"published", "failed", "blocked", "covered", "cancelled", "unneeded"})
+_LOST: frozenset[State] = frozenset({"failed", "blocked", "cancelled"})
+PAUSES_S = (5.0, 20.0)
+"""How many seconds to wait before a job is tried again to which a server did not answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,13 +80,36 @@ class ImpossibleEvent(AssertionError):  # noqa: N818 - names the thing
 
 
 class Machine:
-    """Decides what to do next. `limit` is how many commands may be under way at once; `heal` has failed builds mended."""
+    """Decides what to do next. `limit` is how many commands may be under way at once; `heal` has failed builds mended.
 
-    def __init__(self, plan: Plan, *, limit: int, heal: bool = False) -> None:
-        self._limit = limit
+    `load` is what builds are expected to take and may take together; the longest remaining chain of builds goes first. `pauses` are
+    the seconds before each further attempt at what failed for want of an answer.
+    """
+
+    def __init__(
+        self, plan: Plan, *, limit: int, heal: bool = False, load: Load | None = None, pauses: tuple[float, ...] = PAUSES_S
+    ) -> None:
+        load = load or Load()
         self._heal = heal
+        self._pauses = pauses
         self._jobs: dict[JobId, Progress] = {job.id: Progress(job=job) for job in plan.jobs}
+        self._graph = Graph(plan.jobs)
+        # In the plan's order, which breaks ties.
+        urgent = urgency(plan.jobs, self._graph, load.weights, Weight())
+        self._floor = Floor(limit, load, {identity: urgent[identity] for identity in self._jobs})
         self._stopped = False
+        self._left = len(self._jobs)
+        self._changed: dict[JobId, None] = dict.fromkeys(self._jobs)
+        self._news: deque[JobId] = deque()
+        # How many wheels each job still has to wait for, and which ones its proof lacks.
+        self._open = {identity: len(needs) for identity, needs in self._graph.needs.items()}
+        self._lacks = {identity: set(beside) for identity, beside in self._graph.beside.items()}
+        # Who waits whether another job's wheel serves it too: until then nobody works for it, whoever asked.
+        self._locked = {follower for followers in self._graph.followers.values() for follower in followers}
+        self._wished: set[JobId] = set()
+        self._asked: set[JobId] = set()
+        self._resting = 0
+        self._ask(job.id for job in plan.jobs if job.wanted)
 
     @property
     def jobs(self) -> tuple[Progress, ...]:
@@ -78,128 +118,248 @@ class Machine:
 
     @property
     def done(self) -> bool:
-        return all(progress.state in FINAL for progress in self._jobs.values())
+        return self._left == 0
 
-    def start(self) -> tuple[Command, ...]:
+    def changes(self) -> tuple[Progress, ...]:
+        """Return the progress of each job that changed since this was last asked."""
+        changed, self._changed = self._changed, {}
+        return tuple(self._jobs[identity] for identity in changed)
+
+    def start(self) -> tuple[Order, ...]:
         """Return the first commands."""
         return self._advance()
 
-    def on(self, event: Event) -> tuple[Command, ...]:
+    def on(self, event: Event) -> tuple[Order, ...]:
         """Take one event in and return what to do now. ImpossibleEvent when the event cannot have happened."""
+        waits: tuple[Order, ...] = ()
         match event:
             case Stop():
-                self._stopped = True
+                self._stop()
             case BuildDone():
-                self._after_build(event)
+                waits = self._after_build(event)
             case VerifyDone():
-                self._after_verify(event)
+                waits = self._after_verify(event)
             case PublishDone():
                 self._after_publish(event)
             case MendDone():
                 self._after_mend(event)
+            case WaitDone():
+                self._after_wait(event)
             case _:
                 assert_never(event)
-        return self._advance()
+        self._settle()
+        return (*waits, *self._advance())
 
     def _expect(self, identity: JobId, state: State) -> Progress:
         progress = self._jobs[identity]
         if progress.state != state:
             message = f"{identity} is {progress.state}, an event for {state} came: {progress}"
             raise ImpossibleEvent(message)
+        if state in RUNNING:
+            self._floor.end(identity)
         return progress
 
-    def _after_build(self, event: BuildDone) -> None:
+    def _put(self, progress: Progress) -> None:
+        """Record where a job is now. What follows from that for others is seen to in `_settle`."""
+        identity = progress.job.id
+        self._jobs[identity] = progress
+        self._changed[identity] = None
+        self._left -= progress.state in FINAL
+        if progress.state not in RUNNING:
+            self._news.append(identity)
+
+    def _after_build(self, event: BuildDone) -> tuple[Order, ...]:
         progress = self._expect(event.job, "building")
         if isinstance(event.outcome, Built):
-            self._jobs[event.job] = replace(progress, state="built", built=event.outcome)
+            self._put(replace(progress, state="built", built=event.outcome))
+            return ()
+        return self._failed(progress, event.outcome)
+
+    def _after_verify(self, event: VerifyDone) -> tuple[Order, ...]:
+        progress = self._expect(event.job, "verifying")
+        if isinstance(event.outcome, Verified):
+            self._put(replace(progress, state="verified", verified=event.outcome))
+            return ()
+        return self._failed(progress, event.outcome)
+
+    def _failed(self, progress: Progress, failure: Failed | TimedOut) -> tuple[Order, ...]:
+        progress = replace(progress, failure=failure)
+        again = sum(trial.mend.kind == "again" for trial in progress.job.trials)
+        if self._stopped or isinstance(failure, TimedOut):
+            self._put(replace(progress, state="failed"))
+        elif failure.transient and again < len(self._pauses):
+            resting = replace(progress, state="resting", job=_again(progress.job, failure, self._pauses[again]))
+            self._put(resting)
+            self._resting += 1
+            return (Wait(job=resting.job, seconds=self._pauses[again]),)
         else:
-            mend = self._heal and isinstance(event.outcome, Failed)
-            self._jobs[event.job] = replace(progress, state="broken" if mend else "failed", failure=event.outcome)
+            mend = self._heal and not failure.hopeless
+            self._put(replace(progress, state="broken" if mend else "failed"))
+        return ()
+
+    def _after_wait(self, event: WaitDone) -> None:
+        self._resting -= 1
+        progress = self._jobs[event.job]
+        if progress.state == "resting":  # else it was stopped, blocked or covered meanwhile
+            self._put(replace(progress, state="waiting" if progress.built is None else "built"))
 
     def _after_mend(self, event: MendDone) -> None:
         progress = self._expect(event.job, "mending")
-        if event.better is None:
-            self._jobs[event.job] = replace(progress, state="failed", proposal=event.proposal)
+        if event.better is None or self._stopped:
+            self._put(replace(progress, state="failed", proposal=event.proposal))
         else:
-            self._jobs[event.job] = replace(progress, state="waiting", job=event.better, built=None)
-
-    def _after_verify(self, event: VerifyDone) -> None:
-        progress = self._expect(event.job, "verifying")
-        if isinstance(event.outcome, Verified):
-            self._jobs[event.job] = replace(progress, state="verified", verified=event.outcome)
-        else:
-            self._jobs[event.job] = replace(progress, state="broken" if self._heal else "failed", failure=event.outcome)
+            self._put(replace(progress, state="waiting", job=event.better, built=None))
 
     def _after_publish(self, event: PublishDone) -> None:
         progress = self._expect(event.job, "publishing")
         if isinstance(event.outcome, Failed):
-            self._jobs[event.job] = replace(progress, state="failed", failure=event.outcome)
+            self._put(replace(progress, state="failed", failure=event.outcome))
             return
-        self._jobs[event.job] = replace(progress, state="published", published=event.outcome)
+        self._put(replace(progress, state="published", published=event.outcome))
         served = {verdict.target for verdict in event.outcome.verified.verdicts}
-        for other in self._jobs.values():
-            if other.state == "waiting" and other.job.pin == progress.job.pin and other.job.target in served:
-                self._jobs[other.job.id] = replace(other, state="covered", why=event.job, published=event.outcome)
+        for identity in self._graph.kin[progress.job.pin]:
+            other = self._jobs[identity]
+            if other.state in {"waiting", "resting"} and other.job.target in served:
+                self._put(replace(other, state="covered", why=event.job, published=event.outcome))
 
-    def _advance(self) -> tuple[Command, ...]:
-        self._settle()
-        free = self._limit - sum(progress.state in RUNNING for progress in self._jobs.values())
-        commands: list[Command] = []
-        # What is nearly done goes first: a published wheel frees its dependants and cannot be lost any more.
-        for state in ("verified", "built", "broken", "waiting"):
-            for progress in tuple(self._jobs.values()):
-                if len(commands) >= free:
-                    return tuple(commands)
-                if progress.state == state and (command := self._command(progress)):
-                    commands.append(command)
-        return tuple(commands)
+    def _stop(self) -> None:
+        self._stopped = True
+        for progress in tuple(self._jobs.values()):
+            if progress.state in {"waiting", "resting", "broken"}:
+                begun = progress.failure is not None
+                self._put(replace(progress, state="failed" if begun else "cancelled"))
 
     def _settle(self) -> None:
-        """Mark what can no longer start, until nothing changes: blocked by a failure, or cancelled by Stop."""
-        changed = True
-        while changed:
-            changed = False
-            for progress in tuple(self._jobs.values()):
-                following = self._doomed(progress)
-                if following is not None:
-                    self._jobs[progress.job.id] = following
-                    changed = True
+        """Let everybody know what became of whom they wait for, until nothing changes."""
+        while self._news:
+            progress = self._jobs[self._news.popleft()]
+            self._see_to(progress.job.id, progress.state)
+            if progress.state in FINAL:
+                self._unlock(progress.job.id)
 
-    def _doomed(self, progress: Progress) -> Progress | None:
-        if progress.state == "waiting" and self._stopped and progress.failure is not None:
-            return replace(progress, state="failed")
-        if progress.state == "broken":
-            return replace(progress, state="failed") if self._stopped else None
-        if progress.state not in {"waiting", "built"}:
-            return None
-        for need in (*progress.job.needs, *progress.job.beside):
-            other = self._jobs.get(need)
-            if other and other.state in {"failed", "blocked", "cancelled"}:
-                state: State = "cancelled" if other.state == "cancelled" else "blocked"
-                return replace(progress, state=state, why=need)
-        if self._stopped and progress.state == "waiting":
-            return replace(progress, state="cancelled")
-        return None
+    def _see_to(self, identity: JobId, state: State) -> None:
+        if state == "waiting":
+            self._doom(identity)
+            self._ready(identity)
+        elif state == "built":
+            self._doom(identity)
+            self._prove(identity)
+            for other in self._mutual(identity):
+                self._lacks[other].discard(identity)
+                self._prove(other)
+        elif state == "verified":
+            self._floor.ready(identity, "verified")
+        elif state == "broken":
+            for other in self._mutual(identity):
+                self._lacks[other].add(identity)
+            self._floor.ready(identity, "broken")
+        elif state in {"published", "covered"}:
+            self._serve(identity)
+        elif state in _LOST:
+            for other in self._graph.hang_on(identity):
+                self._doom(other)
 
-    def _command(self, progress: Progress) -> Command | None:
+    def _serve(self, identity: JobId) -> None:
+        for user in self._graph.users[identity]:
+            self._open[user] -= 1
+            self._ready(user)
+        for prover in self._graph.provers[identity]:
+            self._lacks[prover].discard(identity)
+            self._prove(prover)
+
+    def _mutual(self, identity: JobId) -> tuple[JobId, ...]:
+        """Packages that require each other at run time prove each other: there, built is enough.
+
+        What else goes beside a wheel is published first, so that the outcome does not hang on who is quicker.
+        """
+        provers = self._graph.provers[identity]
+        return tuple(other for other in self._graph.beside[identity] if other in provers) if provers else ()
+
+    def _unlock(self, identity: JobId) -> None:
+        """Let go those that waited whether this job's wheel serves them."""
+        for follower in self._graph.followers[identity]:
+            self._locked.discard(follower)
+            if follower in self._wished and self._jobs[follower].state == "waiting":
+                self._ask((follower,))
+
+    def _ask(self, wanted: Iterable[JobId]) -> None:
+        """Have these jobs built, with whatever they hang on; what is locked asks for others when it is not any more."""
+        todo = list(wanted)
+        while todo:
+            identity = todo.pop()
+            if identity in self._locked:
+                self._wished.add(identity)
+            elif identity not in self._asked:
+                self._asked.add(identity)
+                self._news.append(identity)
+                todo.extend(self._graph.asks(identity))
+
+    def _dismiss(self) -> None:
+        """Drop what nobody asked for in the end: the wheels that it was to be built for came from elsewhere."""
+        for progress in tuple(self._jobs.values()):
+            if progress.state == "waiting":
+                users = self._graph.hang_on(progress.job.id)
+                why = next((user for user in users if self._jobs[user].state == "covered"), None)
+                self._put(replace(progress, state="unneeded", why=why))
+
+    def _doom(self, identity: JobId) -> None:
+        """Give up what hangs on something lost. What is locked may still be served by another's wheel."""
+        progress = self._jobs[identity]
+        if progress.state not in {"waiting", "built", "resting"} or identity in self._locked:
+            return
+        lost = [need for need in self._graph.asks(identity) if self._jobs[need].state in _LOST]
+        if lost:
+            cancelled = all(self._jobs[need].state == "cancelled" for need in lost)
+            self._put(replace(progress, state="cancelled" if cancelled else "blocked", why=lost[0]))
+
+    def _ready(self, identity: JobId) -> None:
+        waits = self._open[identity] or identity in self._locked or identity not in self._asked
+        if not waits and self._jobs[identity].state == "waiting":
+            self._floor.ready(identity, "waiting")
+
+    def _prove(self, identity: JobId) -> None:
+        if not self._lacks[identity] and self._jobs[identity].state == "built":
+            self._floor.ready(identity, "built")
+
+    def _advance(self) -> tuple[Order, ...]:
+        self._settle()
+        commands: list[Command] = []
+        while (identity := self._floor.take(self._holds)) is not None:
+            commands.append(self._command(self._jobs[identity]))
+        if not commands and self._left and not self._floor.busy and not self._resting:
+            self._dismiss()
+            self._settle()
+        more = self._floor.share(sum(isinstance(command, Build) for command in commands))
+        return tuple(self._with_cpus(command, more) if isinstance(command, Build) else command for command in commands)
+
+    def _holds(self, identity: JobId, state: str) -> bool:
+        return self._jobs[identity].state == state and not (state == "built" and self._lacks[identity])
+
+    def _with_cpus(self, command: Build, more: float) -> Build:
+        cpus = self._floor.cpus(command.job.id) + more
+        return replace(command, cpus=cpus) if cpus else command
+
+    def _command(self, progress: Progress) -> Command:
         job = progress.job
-        if progress.state == "waiting" and self._may_build(progress):
-            self._jobs[job.id] = replace(progress, state="building")
-            made = {need: p for need in job.needs if (p := self._published(need))}
-            return Build(job=job, made=made)
-        if progress.state == "built" and progress.built and self._may_verify(progress):
-            self._jobs[job.id] = replace(progress, state="verifying")
-            tags = tags_of(progress.built.wheel.filename)
-            proofs = tuple(proof for proof in job.proofs if proof.target.rank(tags) is not None)
-            beside = {need: b for need in job.beside if (b := self._built(need))}
-            return Verify(job=job, built=progress.built, proofs=proofs, made=beside)
-        if progress.state == "broken" and isinstance(progress.failure, Failed):
-            self._jobs[job.id] = replace(progress, state="mending")
-            return Mend(job=job, failure=progress.failure)
-        if progress.state == "verified" and progress.verified:
-            self._jobs[job.id] = replace(progress, state="publishing")
-            return Publish(job=job, verified=progress.verified)
-        return None
+        match progress.state:
+            case "waiting":
+                self._put(replace(progress, state="building"))
+                return Build(job=job, made={need: made for need in job.needs if (made := self._published(need))})
+            case "built":
+                assert progress.built is not None
+                self._put(replace(progress, state="verifying"))
+                tags = tags_of(progress.built.wheel.filename)
+                proofs = tuple(proof for proof in job.proofs if proof.target.rank(tags) is not None)
+                beside = {need: wheel for need in job.beside if (wheel := self._built(need))}
+                return Verify(job=job, built=progress.built, proofs=proofs, made=beside)
+            case "verified":
+                assert progress.verified is not None
+                self._put(replace(progress, state="publishing"))
+                return Publish(job=job, verified=progress.verified)
+            case _:
+                assert isinstance(progress.failure, Failed), "what is left is broken"
+                self._put(replace(progress, state="mending"))
+                return Mend(job=job, failure=progress.failure)
 
     def _published(self, need: JobId) -> Published | None:
         other = self._jobs.get(need)
@@ -211,21 +371,11 @@ class Machine:
             return None
         return other.built or (other.published.verified.built if other.published else None)
 
-    def _may_build(self, progress: Progress) -> bool:
-        after = self._jobs.get(progress.job.after) if progress.job.after else None
-        settled = after is None or after.state in FINAL
-        return settled and all(self._published(need) for need in progress.job.needs if need in self._jobs)
 
-    def _may_verify(self, progress: Progress) -> bool:
-        """What goes beside a wheel is published first, so that the outcome does not hang on who is quicker.
-
-        Packages that require each other at run time prove each other: there, built is enough.
-        """
-        job = progress.job
-        for need in job.beside:
-            other = self._jobs.get(need)
-            if other is None or self._published(need):
-                continue
-            if job.id not in other.job.beside or self._built(need) is None:
-                return False
-        return True
+def _again(job: Job, failure: Failed, pause: float) -> Job:
+    """Return the job with a trial that changes nothing but the hour."""
+    change = Change(
+        kind="again", what=f"after {pause:.0f} s", why=failure.diagnosis.summary, base=job.recipe, recipe=job.recipe, pause_s=pause
+    )
+    trial = Trial(attempt=failure.attempt, stage=failure.stage, diagnosis=failure.diagnosis, mend=change)
+    return replace(job, trials=(*job.trials, trial))

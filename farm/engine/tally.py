@@ -31,13 +31,15 @@ def _after(row: Row, progress: Progress, jobs: dict[JobId, Progress]) -> Row:
     row = replace(row, tried=_tried(progress))
     match progress.state:
         case "published" | "covered":
-            return _built(row, progress)
+            return _built(row, progress, jobs)
         case "failed":
             found = _failed(row, progress)
             return replace(found, proposal=progress.proposal.text) if progress.proposal else found
         case "blocked":
             return replace(row, state="blocked", reason=f"needs {_subject(progress, jobs)}, which failed")
-        case "cancelled" | "waiting" | "broken" | "mending" | "building" | "built" | "verifying" | "verified" | "publishing":
+        case "unneeded":
+            return replace(row, state="not-needed", reason=_unneeded(progress, jobs))
+        case "cancelled" | "waiting" | "resting" | "broken" | "mending" | "building" | "built" | "verifying" | "verified" | "publishing":
             return replace(row, state="cancelled", reason="stopped before it was done")
         case _:
             assert_never(progress.state)
@@ -55,21 +57,34 @@ def _tried(progress: Progress) -> tuple[Tried, ...]:
 
 
 def _subject(progress: Progress, jobs: dict[JobId, Progress]) -> str:
-    """The job at the root: what is blocked by something blocked names the one that really failed."""
+    """The job at the root: what is blocked by something blocked names the one that really failed.
+
+    Of several the first that the job names, whichever failed first: a report does not tell who was quicker.
+    """
     seen = {progress.job.id}
     current = progress
-    while current.why is not None and current.why in jobs and current.why not in seen:
-        seen.add(current.why)
-        current = jobs[current.why]
-    return str(current.job.pin)
+    while True:
+        asks = (*current.job.needs, *current.job.beside)
+        lost = next((need for need in asks if need in jobs and jobs[need].state in {"failed", "blocked"}), None)
+        if lost is None or lost in seen:
+            return str(current.job.pin)
+        seen.add(lost)
+        current = jobs[lost]
 
 
-def _built(row: Row, progress: Progress) -> Row:
+def _unneeded(progress: Progress, jobs: dict[JobId, Progress]) -> str:
+    served = jobs.get(progress.why) if progress.why else None
+    if served is None:
+        return "dropped: nothing that is built needs it"
+    return f"dropped: it was to build {served.job.pin} for {served.job.target}, which another target's wheel serves"
+
+
+def _built(row: Row, progress: Progress, jobs: dict[JobId, Progress]) -> Row:
     assert progress.published is not None
     built = progress.published.verified.built
     note = row.reason
     if progress.state == "covered" and progress.why:
-        note = "served by the wheel of another target"
+        note = f"not built: served by the wheel of another target, {jobs[progress.why].job.target}"
     elif built.reused:
         note = "the same inputs had been built before"
     if progress.published.note:
@@ -77,16 +92,26 @@ def _built(row: Row, progress: Progress) -> Row:
     return replace(row, state="built", reason=note, file=built.wheel.filename, attempt=built.attempt, seconds=built.seconds)
 
 
+_RETRY = "; --retry-failed tries again"
+
+
+def _before(failure: Failed | TimedOut) -> str:
+    if not failure.remembered:
+        return ""
+    cause = failure.diagnosis.cause if isinstance(failure, Failed) else "timed-out"
+    return f"failed before, not tried again ({failure.attempt}, {cause}): "
+
+
 def _failed(row: Row, progress: Progress) -> Row:
     failure = progress.failure
     match failure:
         case Failed():
-            reason = f"{failure.stage}: {failure.diagnosis.summary}"
+            reason = f"{_before(failure)}{failure.stage}: {failure.diagnosis.summary}{_RETRY if failure.remembered else ''}"
             return replace(
                 row, state="failed", reason=reason, attempt=failure.attempt, seconds=failure.seconds, diagnosis=failure.diagnosis
             )
         case TimedOut():
-            reason = f"took longer than {failure.limit:.0f} s"
+            reason = f"{_before(failure)}took longer than {failure.limit:.0f} s{_RETRY if failure.remembered else ''}"
             return replace(row, state="timed-out", reason=reason, attempt=failure.attempt, seconds=failure.seconds)
         case None:
             return replace(row, state="failed", reason="no outcome was recorded")

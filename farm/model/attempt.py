@@ -9,16 +9,18 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from farm.model.job import JobKey
+    from farm.model.outcome import Diagnosis
     from farm.model.package import Digest, NormalizedName, Version
 
-State = Literal["building", "built", "proven", "published", "failed", "timed-out", "rejected", "interrupted"]
+State = Literal["building", "built", "proven", "published", "failed", "timed-out", "rejected", "interrupted", "skipped"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One try at one job. `id` is short, unique and sorts by time; `log` is relative to the store.
 
-    `key` is None until the inputs are all known. `wheel` is the file name and `digest` the sha256 of what came out.
+    `key` is None until the inputs are all known. It is "skipped" where the same inputs had failed before.
+    `wheel` is the file name and `digest` the sha256 of what came out.
     """
 
     id: str
@@ -64,3 +66,36 @@ class WheelRecord:
     attempt: str
     targets: tuple[str, ...]
     uploader: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lasting:
+    """A failure that would come again: of the job with this `key`, as long as `inputs` beyond it are what they were.
+
+    `attempt` is the one that failed, `seconds` what it took.
+    """
+
+    key: JobKey
+    inputs: str
+    attempt: str
+    stage: str
+    seconds: float
+    diagnosis: Diagnosis
+
+
+RunState = Literal["running", "ended", "stopped", "broken"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """A run that built something. `folder` is where it was started, `config` its config.toml (empty for none), `options` its command
+    line as JSON. "ended" when every job came to its end, whether well or not.
+    """
+
+    id: str
+    started: datetime
+    ended: datetime | None
+    state: RunState
+    folder: str
+    config: str
+    options: str

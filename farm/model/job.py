@@ -84,7 +84,8 @@ class SdistFacts:
     `metadata` is its METADATA text where that is static (`provisional` False) or guessed from an egg-info
     (`provisional` True); None where nothing is known. `native` tells whether it holds sources that a compiler would
     read; `rust` whether it needs cargo. `hints` are the system packages that its own cibuildwheel configuration installs on Linux,
-    by whichever package manager: read, never run.
+    by whichever package manager: read, never run. `stable_abi` is the oldest Python that a wheel for the stable ABI would serve, as
+    `cp39` (`cp3`: not said; `cp315t`: of the free-threaded ones); empty for a wheel of one Python.
     """
 
     build_requires: tuple[str, ...]
@@ -95,6 +96,7 @@ class SdistFacts:
     metadata: str | None
     provisional: bool
     hints: tuple[str, ...] = ()
+    stable_abi: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,9 +123,10 @@ class Job:
     `target` is built for; `proofs` are all targets of the run that the wheel might serve (a pure or abi3 wheel serves
     several), its own first, each with what the proof installs beside the wheel. `requires` are the build dependencies
     with everything they need; `asks` tells whether the backend may want more and has to be asked. `after` is the job
-    whose wheel may make this one unnecessary (the same pin for an older Python). `direct` tells where the sources are from
-    when that is no index; `sdist` is then their archive in the store, and the wheel does not go to the project's page.
-    `trials` are the attempts of this run that failed, with what was changed after each.
+    whose wheel may make this one unnecessary (the same pin for an older Python); `stable_abi` as in SdistFacts. `direct` tells where
+    the sources are from when that is no index; `sdist` is then their archive in the store, and the wheel does not go to the project's page.
+    `trials` are the attempts of this run that failed, with what was changed after each. `wanted` when a requirement asks for it, and
+    not only the build of another job.
     """
 
     id: JobId
@@ -142,6 +145,8 @@ class Job:
     after: JobId | None = None
     direct: Direct | None = None
     trials: tuple[Trial, ...] = ()
+    wanted: bool = True
+    stable_abi: str = ""
 
     @property
     def needs(self) -> tuple[JobId, ...]:

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """Build this job. `made` are the wheels of the plan that it needs, by the job that made each, all published."""
+    """Build this job. `made` are the wheels of the plan that it needs, by the job that made each, all published.
+
+    `cpus` is how many it may use now, more than its share where nobody else wants them; 0 leaves that to the builder.
+    """
 
     job: Job
     made: Mapping[JobId, Published]
+    cpus: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +51,17 @@ class Mend:
     failure: Failed
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Let so many seconds pass before this job goes on. Takes nobody's place."""
+
+    job: Job
+    seconds: float
+
+
 Command = Build | Verify | Publish | Mend
+"""What hands carry out."""
+Order = Command | Wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +84,20 @@ class PublishDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MendDone:
-    """`better` is the job as it is to be tried next, None when nothing is left; `proposal` is what a person may want to do."""
+    """`better` is the job as it is to be tried next, None when nothing is left; `proposal` is what a person may want to do.
+
+    `certain` unless somebody who was asked did not answer: another day there may be more to try.
+    """
 
     job: JobId
     better: Job | None = None
     proposal: Change | None = None
+    certain: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitDone:
+    job: JobId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,4 +105,4 @@ class Stop:
     """The user asked to stop: start nothing new."""
 
 
-Event = BuildDone | VerifyDone | PublishDone | MendDone | Stop
+Event = BuildDone | VerifyDone | PublishDone | MendDone | WaitDone | Stop

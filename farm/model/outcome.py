@@ -68,21 +68,33 @@ class Built:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """A build or a fetch failed. `stage`: "fetch", "requirements", "build", "check", "proof", "publish"."""
+    """A build or a fetch failed. `stage`: "fetch", "requirements", "build", "check", "proof", "publish".
+
+    `remembered` when it was not tried: `attempt` failed with the same inputs before. `hopeless` when healing it has been tried to
+    its end too.
+    """
 
     attempt: str
     stage: str
     diagnosis: Diagnosis
     seconds: float
+    remembered: bool = False
+    hopeless: bool = False
+
+    @property
+    def transient(self) -> bool:
+        """True for what says nothing of the package and may be over in a moment: a server that did not answer."""
+        return self.diagnosis.cause == "network" and self.stage in {"fetch", "proof"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimedOut:
-    """The build ran longer than `limit` seconds and was killed with its children."""
+    """The build ran longer than `limit` seconds and was killed with its children; `remembered` as in Failed."""
 
     attempt: str
     limit: float
     seconds: float
+    remembered: bool = False
 
 
 Outcome = Built | Failed | TimedOut

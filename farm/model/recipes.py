@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import reduce
 from typing import TYPE_CHECKING, TypeVar
 
@@ -134,3 +134,15 @@ def _items(recipe: Recipe) -> Iterator[tuple[str, str | int | float | bool | tup
         "network": recipe.network_reason or recipe.network,
     }  # fmt: skip
     yield from ((key, value) for key, value in single.items() if value)
+
+
+# What decides whether a build succeeds, or how it is judged, and not what comes out.
+_NO_INPUT = frozenset({"memory", "cpus", "time_limit", "exclusive", "kind", "skip_imports", "smoke_test", "network_reason"})
+
+
+def recipe_digest(recipe: Recipe) -> str:
+    """Return a sha256 over what a recipe says of the wheel that comes out; the same for the same recipe in any version of farm."""
+    values = {field.name: getattr(recipe, field.name) for field in fields(recipe) if field.name not in _NO_INPUT}
+    values["patches"] = [(patch.sha256, patch.strip) for patch in recipe.patches]
+    text = json.dumps({key: value for key, value in values.items() if value}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

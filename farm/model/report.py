@@ -145,7 +145,7 @@ class Report:
             return 7
         if states["unknown"]:
             return 3
-        fine = THERE | {"build"} if self.dry_run else THERE
+        fine = THERE | {"not-needed"} | ({"build"} if self.dry_run else set())
         return 0 if set(states) <= fine and not self.problems else 1
 
 

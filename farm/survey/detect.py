@@ -43,6 +43,7 @@ class DetectPolicy:
     newest: datetime | None = None
     pinned: Mapping[NormalizedName, tuple[Requirement, ...]] = field(default_factory=dict)
     locked: Mapping[NormalizedName, str] = field(default_factory=dict)
+    outdated: frozenset[str] = frozenset()
 
     def pinned_by(self, demand: Demand) -> DetectPolicy:
         """Return the policy with the versions that a demand names with `==`, in requirements or constraints."""
@@ -100,7 +101,7 @@ def presence(pin: Pin, target: Target, upstream: Index, farm: Index, *, policy: 
     adds them), because it was built from the sdist that they do name.
     """
     built = farm.project(pin.name)
-    ours = built.of(pin.version) if built else ()
+    ours = tuple(file for file in built.of(pin.version) if file.filename not in policy.outdated) if built else ()
     own = best_wheel(ours, target, policy.client_pip)
     try:
         page = upstream.project(pin.name)

@@ -13,6 +13,7 @@ from farm.model.job import Dependency, Job, JobId, Plan, Proof, Recipe, Refusal,
 from farm.survey.detect import policy_of_builds
 from farm.survey.environment import NoEnvironment, environment
 from farm.survey.order import cycles, in_order
+from farm.survey.serves import chained, oldest_stable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,10 +73,12 @@ class _Draft:
         self._refused: dict[JobId, Refusal] = {}
         self._environments: dict[tuple[tuple[str, ...], tuple[str, ...], Target], tuple[Cell, ...]] = {}
         self._worlds: dict[Target, dict[NormalizedName, Cell]] = {}
+        self._wanted: set[tuple[Pin, Target]] = set()
         self.unserved: ImageError | None = None
 
     def note(self, cell: Cell) -> None:
         """Take in a cell of the user's own matrix."""
+        self._wanted.add((cell.pin, cell.target))
         self._worlds.setdefault(cell.target, {})[cell.pin.name] = cell
         self._add(cell, self._worlds[cell.target])
 
@@ -128,7 +131,17 @@ class _Draft:
             requires=tuple(self._dependency(c) for c in needed),
             via=cell.via,
             direct=cell.direct,
+            wanted=(cell.pin, cell.target) in self._wanted,
+            stable_abi=self._stable_abi(cell, facts) if kind == "native" else "",
         )
+
+    def _stable_abi(self, cell: Cell, facts: SdistFacts) -> str:
+        """What wheels of the project say goes before what the sdist seems to: this version's, or the farm's of another one."""
+        if cell.direct is not None:
+            return facts.stable_abi
+        theirs, ours = self._ports.upstream.project(cell.pin.name), self._ports.farm.project(cell.pin.name)
+        files = [file for page in (theirs, ours) if page for file in page.of(cell.pin.version)]
+        return oldest_stable(files, cell.target) or facts.stable_abi or oldest_stable(ours.files if ours else (), cell.target)
 
     def _facts(self, cell: Cell, gap: Missing) -> SdistFacts:
         try:
@@ -166,7 +179,7 @@ class _Draft:
         jobs = {identity: self._with_proofs(job) for identity, job in self._jobs.items()}
         jobs = self._without_refused(jobs)
         jobs = {identity: replace(job, proofs=_within(job, jobs)) for identity, job in jobs.items()}
-        ordered = in_order(_chained(jobs))
+        ordered = in_order(chained(jobs))
         return Plan(jobs=tuple(ordered), refused=tuple(self._refused.values()))
 
     def _refuse_cycles(self) -> None:
@@ -221,14 +234,3 @@ class _Draft:
 def _within(job: Job, jobs: dict[JobId, Job]) -> tuple[Proof, ...]:
     """A target whose own job was refused has no set of wheels to prove this one with."""
     return tuple(proof for proof in job.proofs if job_id(job.pin, proof.target) in jobs)
-
-
-def _chained(jobs: dict[JobId, Job]) -> dict[JobId, Job]:
-    """Let a pure job wait for the same pin's job on the oldest Python, whose wheel will most likely serve it too."""
-    first: dict[Pin, Job] = {}
-    for job in sorted(jobs.values(), key=lambda j: (j.target.python, j.target.free_threaded, j.target.name)):
-        first.setdefault(job.pin, job)
-    return {
-        identity: replace(job, after=first[job.pin].id) if job.kind == "pure" and first[job.pin].id != identity else job
-        for identity, job in jobs.items()
-    }

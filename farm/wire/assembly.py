@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from farm.ports import Catalogue, Progress
     from farm.survey.detect import DetectPolicy
     from farm.wire.reading import Reading
+    from farm.wire.records import Records
 
 
 class Silent:
@@ -60,6 +61,10 @@ class Farm:
         self.refresh = refresh
         self.reads_only = False
         """No container may be started, not even to ask a build backend (`farm check`)."""
+        self.retry_failed = False
+        """What failed before is tried again, whether an input changed or not."""
+        self.rebuild = False
+        """The farm's own wheels do not count: whatever has other inputs now is built again."""
         self.clock = SystemClock()
         self.run = self.new_id()
         self.progress: Progress = Silent()
@@ -100,6 +105,12 @@ class Farm:
     @property
     def catalogue(self) -> Catalogue:
         return self.store.catalogue
+
+    @cached_property
+    def records(self) -> Records:
+        from farm.wire.records import Records  # noqa: PLC0415 - the database's library, only when something is built
+
+        return Records(self.store.catalogue.database)
 
     @cached_property
     def rooms(self) -> Rooms:
@@ -230,6 +241,10 @@ class Farm:
         policy = self._policy(demand)
         targets = exact_targets(self.settings.targets, self.cache)
         matrix = survey(self._settled(demand, targets), targets, policy, self.reading(demand.options))
+        if self.rebuild or self.settings.recipes:
+            from farm.wire.outdated import without_outdated  # noqa: PLC0415 - seldom needed
+
+            matrix = without_outdated(self, matrix, policy)
         self._tell_direct(matrix)
         return matrix, policy
 
@@ -299,8 +314,11 @@ class Farm:
             self._learn(event, plan)
             return event
 
-        self._engine = LocalEngine(carried, limit=self.jobs, heal=self.settings.heal != "off")
-        finished = self._engine.run(plan, lambda _: None)
+        from farm.wire.loads import load, slots  # noqa: PLC0415 - the same
+        from farm.wire.records import write_down  # noqa: PLC0415 - the same
+
+        self._engine = LocalEngine(carried, limit=slots(self), heal=self.settings.heal != "off", load=load(self, plan))
+        finished = self._engine.run(plan, lambda changed: write_down(self, changed))
         if not (finished.stopped or finished.broken):
             from farm.wire.targets import remember_used  # noqa: PLC0415 - only when something is built
 

@@ -6,6 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from farm import __version__
 from farm.adapters.build_tag import WheelTagger
 from farm.adapters.builder import DockerBuilder
 from farm.adapters.compiled import CompilerCache
@@ -19,10 +20,12 @@ from farm.adapters.runtime import DockerProver
 from farm.errors import EngineError
 from farm.model.build import Limits
 from farm.model.demand import IndexOptions
+from farm.model.recipes import recipe_digest
 from farm.wire.site import memory, processors, proxies
 from farm.work.build import BuildPorts
 from farm.work.carry import Hands
 from farm.work.diagnosis.knowledge import knowledge
+from farm.work.memory import Memory
 from farm.work.mend import MendPorts
 from farm.work.naming import Naming
 from farm.work.publish import PublishPorts
@@ -74,6 +77,7 @@ class Workshop:
             builder=DockerBuilder(
                 self.host,
                 CompilerCache(store=farm.store_mark, mode=farm.settings.compiler_cache, trusted=farm.settings.trusted),
+                farm.records.usages.keep,
             ),
             crates=CargoCrates(
                 self.host, cache=farm.cache / "crates", limits=self._limits, environment=tuple(sorted(proxies(farm.env).items()))
@@ -85,7 +89,14 @@ class Workshop:
             locks=farm.store.locks,
             rooms=farm.rooms,
             progress=farm.progress,
+            memory=self._memory(),
         )
+
+    def _memory(self) -> Memory:
+        settings = self._farm.settings
+        # Healing that knows more, or may do more, is worth another try.
+        healing = "" if settings.heal == "off" else f"{settings.heal} {settings.heal_memory} {__version__}"
+        return Memory(failures=self._farm.records.failures, limits=self._limits, healing=healing, retry=self._farm.retry_failed)
 
     def hands(self) -> Hands:
         farm, reading = self._farm, self._reading
@@ -112,6 +123,7 @@ class Workshop:
             publish=PublishPorts(
                 clock=farm.clock, store=farm.store, catalogue=farm.catalogue, progress=farm.progress, private=settings.is_private,
                 served=settings.served,
+                published=lambda filename, job: farm.records.recipes.keep(filename, recipe_digest(settings.recipe(job.pin, job.target))),
             ),
             mend=self._mend_ports(),
             new_attempt=self._new_attempt,

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         Toolbox,
     )
     from farm.work.diagnosis.explain import Knowledge
+    from farm.work.memory import Memory
     from farm.work.naming import Naming
 
 _TELLING = re.compile(r"^E: |[Ee]rror|ERROR|No match|unable to select")
@@ -70,6 +71,7 @@ class BuildPorts:
     store: Store
     catalogue: Catalogue
     naming: Naming
+    memory: Memory
     locks: Locks
     rooms: Rooms
     progress: Progress
@@ -93,11 +95,15 @@ def build(command: Build, attempt_id: str, ports: BuildPorts) -> Built | Failed 
     started = ports.clock.monotonic()
     try:
         with ports.rooms.room(attempt_id) as room:
-            outcome = _Attempt(command, attempt, room, ports).run(started)
+            doing = _Attempt(command, attempt, room, ports)
+            outcome = doing.run(started)
+            attempt = replace(attempt, key=doing.key)
     except FarmError as error:
         ports.catalogue.finish(replace(attempt, state="interrupted", ended=ports.clock.now(), summary=error.reason))
         raise
     _record(outcome, attempt, ports)
+    if not isinstance(outcome, Built) and attempt.key is not None and not ports.cancelled():
+        ports.memory.keep(attempt.key, command.job, outcome)
     if not isinstance(outcome, Built):
         ports.progress.say(job.id, f"failed: {_told(outcome, ports)}")
     return outcome
@@ -106,6 +112,8 @@ def build(command: Build, attempt_id: str, ports: BuildPorts) -> Built | Failed 
 def _told(outcome: Failed | TimedOut, ports: BuildPorts) -> str:
     if ports.cancelled():
         return "stopped by the user"
+    if outcome.remembered:
+        return f"the same inputs failed before, not tried again ({outcome.attempt})"
     return outcome.diagnosis.summary if isinstance(outcome, Failed) else f"took longer than {outcome.limit:.0f} s"
 
 
@@ -117,6 +125,9 @@ def _record(outcome: Built | Failed | TimedOut, attempt: Attempt, ports: BuildPo
             ended = replace(ended, state="built", key=outcome.key, wheel=wheel.filename, digest=wheel.sha256, image=outcome.image)
         case _ if ports.cancelled():
             ended = replace(ended, state="interrupted", summary="stopped by the user while it was built")
+        case Failed(remembered=True) | TimedOut(remembered=True):
+            cause = outcome.diagnosis.cause if isinstance(outcome, Failed) else "timed-out"
+            ended = replace(ended, state="skipped", cause=cause, summary=_told(outcome, ports))
         case Failed(diagnosis=diagnosis):
             ended = replace(
                 ended, state="failed", cause=diagnosis.cause, summary=diagnosis.summary, remedy=diagnosis.remedy
@@ -137,6 +148,7 @@ class _Attempt:
         self._given: tuple[Input, ...] = ()
         # How many of the log's lines belong to a build that was given up.
         self._explained = 0
+        self.key: JobKey | None = None
 
     @property
     def _job(self) -> Job:
@@ -156,7 +168,7 @@ class _Attempt:
             if error.diagnosis.cause == "timed-out":
                 result = TimedOut(attempt=self._attempt.id, limit=self._ports.limits.within(self._job.recipe).seconds, seconds=0.0)
         seconds = self._ports.clock.monotonic() - started
-        if isinstance(result, Failed):
+        if isinstance(result, Failed) and not result.remembered:
             return replace(result, diagnosis=self._explain(result.diagnosis), seconds=seconds)
         return replace(result, seconds=seconds)
 
@@ -172,15 +184,20 @@ class _Attempt:
         # A build that the user stopped did not fail: nothing new may start for it.
         asks = self._job.asks and not self._ports.cancelled()
         if asks and isinstance(outcome, Failed) and outcome.diagnosis.cause == "build-failed":
-            explained = replace(outcome, diagnosis=self._explain(outcome.diagnosis))
-            return self._keyed_build(request) if self._complete(request) else explained
+            explained = outcome if outcome.remembered else replace(outcome, diagnosis=self._explain(outcome.diagnosis))
+            key = self.key
+            if not self._complete(request):
+                return explained
+            if key is not None and not outcome.remembered:
+                self._ports.memory.keep(key, self._job, outcome)
+            return self._keyed_build(request)
         return outcome
 
     def _keyed_build(self, request: BuildRequest) -> Built | Failed | TimedOut:
         self._stage = "build"
-        key = job_key(self._job, request.image.digest, self._dependencies)
+        key = self.key = job_key(self._job, request.image.digest, self._dependencies)
         with self._ports.locks.job(key):
-            found = self._reuse(key) or self._build(request, key)
+            found = self._reuse(key) or self._ports.memory.recall(key, self._job) or self._build(request, key)
             if isinstance(found, Built):
                 # Recorded before the lock goes: whoever waits for it looks in the catalogue next.
                 _record(found, self._attempt, self._ports)
@@ -222,7 +239,7 @@ class _Attempt:
             log=self._room.log,
             out=self._room.folder("out"),
             attempt=self._attempt.id,
-            limits=ports.limits.within(job.recipe),
+            limits=replace(ports.limits, cpus=max(self._command.cpus, ports.limits.cpus)).within(job.recipe),
             epoch=int(uploaded.timestamp()) if uploaded else EPOCH_WITHOUT_UPLOAD_TIME,
         )
 
@@ -271,6 +288,9 @@ class _Attempt:
 
     def _reuse(self, key: JobKey) -> Built | None:
         earlier = self._ports.catalogue.built(key)
+        if earlier is None and not self._ports.memory.retry:
+            # It is proven again, not built again: what its proof puts beside it may have changed.
+            earlier = self._ports.catalogue.rejected(key)
         path = self._ports.store.blob(earlier.digest) if earlier and earlier.digest else None
         if earlier is None or earlier.digest is None or path is None:
             return None
@@ -293,7 +313,8 @@ class _Attempt:
         return Built(attempt=self._attempt.id, key=key, wheel=wheel, image=request.image.digest, seconds=0.0)
 
     def _named(self, wheel: StagedWheel) -> StagedWheel:
-        named = self._ports.naming.settle(wheel, self._job, self._room.folder("named"))
+        assert self.key is not None, "a wheel is named once its inputs are known"
+        named = self._ports.naming.settle(wheel, self._job, self.key, self._room.folder("named"))
         if named is not wheel:
             self._say(f"called {named.filename}: {wheel.filename} is or was a file with other bytes")
         return named

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from farm.model.package import Version
 
 _CANDIDATES = 3
-_PAUSES_S = (5.0, 20.0)
 _FEWER_JOBS = (
-    ("CARGO_BUILD_JOBS", "1"), ("CMAKE_BUILD_PARALLEL_LEVEL", "1"), ("MAKEFLAGS", "-j1"), ("MAX_JOBS", "1"), ("NPY_NUM_BUILD_JOBS", "1"),
+    ("CARGO_BUILD_JOBS", "1"), ("CMAKE_BUILD_PARALLEL_LEVEL", "1"), ("DIST_EXTRA_CONFIG", "/dev/null"), ("MAKEFLAGS", "-j1"),
+    ("MAX_JOBS", "1"), ("NPY_NUM_BUILD_JOBS", "1"),
 )  # fmt: skip
 _WARNING = re.compile(r"-W(?:error=)?(?P<name>[a-z][a-z0-9+=-]+)")
 _STRICT = ("implicit-function-declaration", "incompatible-pointer-types", "int-conversion", "implicit-int")
@@ -255,10 +255,8 @@ def _memory(case: Case, _: Diagnosis) -> Iterator[_Change]:
 
 
 def _again(case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:
-    if case.failure.stage == "fetch":
-        for pause in _PAUSES_S:
-            yield _Change(kind="again", what=f"after {pause:.0f} s", edit=lambda recipe: recipe, pause_s=pause)
-        return
+    if case.failure.transient:
+        return  # the machine has tried again, whether failures are healed or not
     yield from _system(case, diagnosis)
     # A download that nobody checks: for a person to allow.
     yield _Change(kind="network", what="network = true", edit=lambda recipe: replace(recipe, network=True), apply=False)

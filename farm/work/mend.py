@@ -62,7 +62,7 @@ def mend(command: MendCommand, ports: MendPorts) -> MendDone:
         if found is None:
             break
         if ports.mode == "propose" or not found.apply:
-            return MendDone(job=job.id, proposal=found)
+            return MendDone(job=job.id, proposal=found, certain=not ask.unanswered)
         requires = _requires(job, found, ports)
         if requires is None:
             impossible.add((found.kind, found.what))
@@ -76,7 +76,7 @@ def mend(command: MendCommand, ports: MendPorts) -> MendDone:
             job, recipe=found.recipe, image=found.image or job.image, requires=requires, trials=(*job.trials, trial)
         )
         return MendDone(job=job.id, better=better)
-    return MendDone(job=job.id)
+    return MendDone(job=job.id, certain=not (ask.unanswered or ports.cancelled()))
 
 
 def _requires(job: Job, found: Mend, ports: MendPorts) -> tuple[Dependency, ...] | None:
@@ -105,6 +105,7 @@ class _Asking:
     def __init__(self, job: Job, ports: MendPorts) -> None:
         self._job = job
         self._ports = ports
+        self.unanswered = False
 
     def find(self, need: Need) -> tuple[Candidate, ...]:
         ports = self._ports
@@ -112,6 +113,7 @@ class _Asking:
             image = ports.images.ensure(self._job.image, lambda text: ports.progress.say(self._job.id, text))
             return ports.providers.find(image, need)
         except UpstreamError as error:
+            self.unanswered = True
             ports.progress.say(self._job.id, error.reason)
             return ()
 
@@ -123,6 +125,7 @@ class _Asking:
         try:
             page = self._ports.upstream.project(make_pin(name, "0").name)
         except UpstreamError:
+            self.unanswered = True
             return None
         files = page.files if page else ()
         return max((version for file in files if (version := _released_by(file, day))), default=None)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from farm.model.attempt import WheelRecord
-    from farm.model.job import Job
+    from farm.model.job import Job, JobKey
     from farm.model.outcome import StagedWheel
     from farm.model.package import Digest
     from farm.ports import Catalogue, Index, Store, Tagger
@@ -33,7 +33,7 @@ class Naming:
     catalogue: Catalogue
     tagger: Tagger
 
-    def settle(self, wheel: StagedWheel, job: Job, folder: Path) -> StagedWheel:
+    def settle(self, wheel: StagedWheel, job: Job, key: JobKey, folder: Path) -> StagedWheel:
         """Return the wheel as it is when its name is free for its bytes, else with the next free build tag, in `folder`.
 
         A build that is made again to the byte gets the name that it had. A wheel that cannot be given a tag stays as it is:
@@ -46,7 +46,7 @@ class Naming:
         theirs = {file.filename: file.sha256 for file in page.of(job.pin.version)} if page else {}
         named = wheel
         for number in count(name.build[0] + 1 if name.build else 1):
-            if self._free(named, job, theirs):
+            if self._free(named, job, key, theirs):
                 break
             tagged = self.tagger.tagged(wheel, number, folder)
             if tagged is None:
@@ -54,15 +54,16 @@ class Naming:
             named = tagged
         return named
 
-    def _free(self, wheel: StagedWheel, job: Job, theirs: Mapping[str, Digest | None]) -> bool:
+    def _free(self, wheel: StagedWheel, job: Job, key: JobKey, theirs: Mapping[str, Digest | None]) -> bool:
         if theirs.get(wheel.filename, wheel.sha256) != wheel.sha256:
             return False
         taken = self.store.taken(wheel.filename)
         if taken is None or taken == wheel.sha256:
             return True
-        # Another farm was faster with the same sdist: its wheel is served, and publishing says so.
+        # Another farm was faster with the same inputs: its wheel is served, and publishing says so. Other inputs, of the same sdist
+        # too, make another wheel, which clients are to take.
         listed = self.catalogue.wheel(wheel.filename)
-        return listed is not None and same_source(listed, job)
+        return listed is not None and listed.key == key and same_source(listed, job)
 
 
 def same_source(theirs: WheelRecord, job: Job) -> bool:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from farm.model.direct import Direct
+    from farm.model.job import Job
     from farm.model.messages import Publish
     from farm.model.package import NormalizedName
     from farm.ports import Catalogue, Clock, Progress, Store
@@ -27,7 +28,7 @@ class PublishPorts:
     """What publishing asks of the world.
 
     `private` tells whether a project is the user's own, and so never upstream's. `served` is the URL of the farm's index,
-    without a slash at its end, where it is known.
+    without a slash at its end, where it is known. `published` is told the file name of what is on a page now, and its job.
     """
 
     clock: Clock
@@ -36,6 +37,7 @@ class PublishPorts:
     progress: Progress
     private: Callable[[NormalizedName], bool] = lambda _: False
     served: str = ""
+    published: Callable[[str, Job], None] = lambda _filename, _job: None
 
 
 def publish(command: Publish, ports: PublishPorts) -> Published | Failed:
@@ -85,6 +87,7 @@ def publish(command: Publish, ports: PublishPorts) -> Published | Failed:
             ended = replace(ended, summary="the index had a wheel of this name from the same sdist already; that one is served")
     if ended:
         ports.catalogue.finish(ended)
+    ports.published(record.filename, job)
     ports.progress.say(job.id, f"published {built.wheel.filename}" + (" (already there)" if already else ""))
     return Published(verified=command.verified, url=url, already=already)
 

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from farm.model.messages import Build, BuildDone, Command, Event, Publish, PublishDone, Verify, VerifyDone
+from farm.model.messages import (
+    Build,
+    BuildDone,
+    Command,
+    Event,
+    Order,
+    Publish,
+    PublishDone,
+    Verify,
+    VerifyDone,
+    Wait,
+    WaitDone,
+)
 from tests.fakes.nouns import built, failed, published, verified
 
 if TYPE_CHECKING:
@@ -14,10 +26,12 @@ if TYPE_CHECKING:
     from farm.model.job import JobId
 
 
-def answer(command: Command, breaks: Callable[[Command], bool]) -> Event:
+def answer(command: Order, breaks: Callable[[Command], bool]) -> Event:
     """Carry a command out the way its job's kind says; `breaks` names the commands that fail."""
     identity = command.job.id
     match command:
+        case Wait():
+            return WaitDone(job=identity)
         case Build():
             return BuildDone(job=identity, outcome=failed(identity) if breaks(command) else built(command.job))
         case Verify():
@@ -36,11 +50,11 @@ def drive(
     stage: type[Command] = Build,
     pick: Callable[[int], int] = lambda _: 0,
     most: list[int] | None = None,
-) -> list[Command]:
+) -> list[Order]:
     """Run a machine to its end and return the commands in the order given; `pick` chooses which of n answers next."""
     bad = set(fail)
     under_way = list(machine.start())
-    story: list[Command] = list(under_way)
+    story: list[Order] = list(under_way)
     while under_way:
         if most is not None:
             most.append(len(under_way))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from farm.model.attempt import Attempt
+    from farm.model.attempt import Attempt, Lasting
     from farm.model.direct import Direct
     from farm.model.package import NormalizedName
 
@@ -176,6 +176,10 @@ class FakeCatalogue:
         usable = (row for row in self.attempts(None, len(self.rows)) if row.key == key and row.digest is not None)
         return next((row for row in usable if row.state in ("built", "proven", "published")), None)
 
+    def rejected(self, key: JobKey) -> Attempt | None:
+        rows = self.attempts(None, len(self.rows))
+        return next((row for row in rows if row.key == key and row.digest is not None and row.state == "rejected"), None)
+
     def attempts(self, name: NormalizedName | None, limit: int) -> tuple[Attempt, ...]:
         rows = (row for row in self.rows.values() if name is None or row.name == name)
         return tuple(sorted(rows, key=lambda row: row.id, reverse=True)[:limit])
@@ -194,3 +198,16 @@ class FakeLocks:
     def job(self, key: JobKey) -> Iterator[None]:
         self.held.append(key)
         yield
+
+
+@dataclass(kw_only=True)
+class FakeFailures:
+    """ports.Failures in a dictionary."""
+
+    kept: dict[tuple[str, str], Lasting] = field(default_factory=dict)
+
+    def find(self, key: JobKey, inputs: str) -> Lasting | None:
+        return self.kept.get((key, inputs))
+
+    def keep(self, lasting: Lasting) -> None:
+        self.kept[lasting.key, lasting.inputs] = lasting

@@ -18,13 +18,14 @@ from farm.model.package import Digest
 from farm.work.build import BuildPorts
 from farm.work.carry import Hands
 from farm.work.diagnosis.knowledge import knowledge
+from farm.work.memory import Memory
 from farm.work.mend import MendPorts
 from farm.work.naming import Naming
 from farm.work.publish import PublishPorts
 from farm.work.verify import VerifyPorts
 from tests.fakes.index import FakeIndex
 from tests.fakes.nouns import IMAGE
-from tests.fakes.store import FakeCatalogue, FakeClock, FakeLocks, FakeStore
+from tests.fakes.store import FakeCatalogue, FakeClock, FakeFailures, FakeLocks, FakeStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -312,6 +313,8 @@ class Bench:
     paused: list[float] = field(default_factory=list)
     mode: HealMode = "apply"
     stopped: bool = False
+    failures: FakeFailures = field(default_factory=FakeFailures)
+    retry: bool = False
 
     def naming(self) -> Naming:
         return Naming(upstream=self.upstream, store=self.store, catalogue=self.catalogue, tagger=self.tagger)
@@ -337,6 +340,9 @@ class Bench:
             clock=self.clock, downloads=self.downloads, images=self.images, builder=self.builder, crates=self.crates,
             toolbox=self.toolbox, store=self.store, catalogue=self.catalogue, naming=self.naming(), locks=self.locks,
             rooms=self.rooms, progress=self.progress,
+            memory=Memory(
+                failures=self.failures, limits=LIMITS, healing="" if self.mode == "off" else self.mode, retry=self.retry
+            ),
         )  # fmt: skip
 
     def verify_ports(self) -> VerifyPorts:

@@ -19,6 +19,7 @@ from farm.engine.local import Finished, LocalEngine
 from farm.errors import EngineError
 from farm.model.messages import Build, BuildDone
 from farm.wire import Farm
+from farm.wire.records import write_down
 from farm.work.build import build
 from tests.fakes import nouns
 from tests.fakes.work import make_bench
@@ -66,7 +67,7 @@ class SlowFarm(Farm):
             return BuildDone(job=command.job.id, outcome=build(command, self.new_id(), ports))
 
         self._engine = LocalEngine(carry, limit=1)
-        return self._engine.run(plan, lambda _: None)
+        return self._engine.run(plan, lambda changed: write_down(self, changed))
 
     def stop(self) -> None:
         super().stop()

@@ -35,8 +35,9 @@ def test_a_catalogue_from_before_gets_the_same_table_as_a_new_one(tmp_path: Path
     for url in (new, old):
         Catalogue(url, locks).close()
     with sqlite3.connect(tmp_path / "old.sqlite") as raw:
-        for statement in ("DROP TABLE tombstones", "DROP TABLE tokens", "ALTER TABLE wheels DROP COLUMN uploader"):
-            raw.execute(statement)
+        for table in ("tombstones", "tokens", "failures", "usages", "runs", "run_jobs", "wheel_recipes"):
+            raw.execute(f"DROP TABLE {table}")
+        raw.execute("ALTER TABLE wheels DROP COLUMN uploader")
         raw.execute("UPDATE farm_schema SET version = 1")
     raw.close()
     catalogue = Catalogue(old, locks)

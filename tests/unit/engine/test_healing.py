@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from farm.engine.machine import Progress
     from farm.errors import FarmError
     from farm.model.build import BuildRequest
+    from farm.model.healing import HealMode
     from farm.model.job import Job
     from farm.model.outcome import StagedWheel
 
@@ -54,7 +55,7 @@ def broken_until(good: Callable[[Recipe], str]) -> Callable[[BuildRequest], Stag
 
 def run(bench: Bench, job: Job) -> Progress:
     hands = bench.hands()
-    engine = LocalEngine(lambda command: carry(command, hands), limit=1, heal=bench.mode != "off")
+    engine = LocalEngine(lambda command: carry(command, hands), limit=1, heal=bench.mode != "off", pauses=(0.01, 0.02))
     finished = engine.run(Plan(jobs=(job,)), lambda _: None)
     assert finished.broken is None, finished.broken
     return finished.jobs[0]
@@ -142,11 +143,15 @@ def test_the_network_is_only_ever_proposed(bench: Bench) -> None:
     assert progress.proposal.recipe.network
 
 
-def test_an_index_that_was_down_is_asked_again_later(bench: Bench) -> None:
+@pytest.mark.parametrize("mode", ["off", "propose", "apply"])
+def test_an_index_that_was_down_is_asked_again_later_whether_failures_are_healed_or_not(bench: Bench, mode: HealMode) -> None:
     job = nouns.job("demo==1.0")
+    bench.mode = mode
     bench.downloads.down = frozenset({job.sdist.filename})
-    assert run(bench, job).state == "failed"
-    assert bench.paused == [5.0, 20.0]
+    progress = run(bench, job)
+    assert progress.state == "failed"
+    assert [trial.mend.kind for trial in progress.job.trials] == ["again", "again"]
+    assert [bench.catalogue.rows[a].cause for a in ("a1", "a2", "a3")] == ["network"] * 3
 
 
 def test_a_missing_build_requirement_is_fetched_and_written_into_the_sources(bench: Bench) -> None:

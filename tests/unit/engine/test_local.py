@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from farm.engine.local import Finished, LocalEngine
 from farm.errors import EngineError
 from farm.model.job import Plan
-from farm.model.messages import Build
+from farm.model.messages import Build, BuildDone
+from farm.model.outcome import Diagnosis, Failed
 from tests.fakes import nouns
 from tests.fakes.engine import answer
 
@@ -37,11 +38,13 @@ def test_a_plan_without_jobs_ends_at_once() -> None:
 
 
 def test_every_job_is_published_and_told() -> None:
-    told: list[int] = []
+    told: list[tuple[str, str]] = []
     plan = Plan(jobs=(nouns.job("a==1"), nouns.job("b==1"), nouns.job("c==1")))
-    finished = LocalEngine(well, limit=2).run(plan, lambda jobs: told.append(sum(p.state == "published" for p in jobs)))
+    finished = LocalEngine(well, limit=2).run(plan, lambda changed: told.extend((p.job.pin.name, p.state) for p in changed))
     assert states(finished) == {"a==1": "published", "b==1": "published", "c==1": "published"}
-    assert (told[-1], told == sorted(told)) == (3, True)
+    story = [state for name, state in told if name == "c"]
+    assert story == ["waiting", "building", "verifying", "publishing", "published"]
+    assert len(told) == len(set(told)), "each change is told once"
 
 
 def test_no_more_than_the_limit_run_side_by_side_and_as_many_do() -> None:
@@ -131,3 +134,89 @@ def test_abandon_returns_once_the_hands_let_go_and_their_complaints_are_its_own_
     (finished,) = ended
     assert (finished.stopped, finished.broken) == (True, None)
     assert states(finished)["killed==1"] == "building"
+
+
+def many(jobs: int) -> Plan:
+    """Chains of three: what is stopped has what depends on it."""
+    made = []
+    for number in range(jobs // 3):
+        tool = nouns.job(f"tool{number}==1")
+        lib = nouns.job(f"lib{number}==1", needs=(tool,))
+        made += [tool, lib, nouns.job(f"app{number}==1", needs=(lib,), beside=(lib,))]
+    return Plan(jobs=tuple(made))
+
+
+def test_stop_holds_with_many_jobs_nothing_new_starts_and_what_ran_is_published() -> None:
+    began: list[str] = []
+    stopped_at: list[int] = []
+
+    def carry(command: Command) -> Event:
+        if isinstance(command, Build):
+            began.append(command.job.id)
+            if len(began) == 100:
+                engine.stop()
+                stopped_at.append(len(began))
+        return well(command)
+
+    engine = LocalEngine(carry, limit=16)
+    finished = engine.run(many(3000), lambda _: None)
+    ended = [progress.state for progress in finished.jobs]
+    assert finished.stopped
+    # Those that the pool had been given when the signal came may still begin: never more than there are places.
+    assert len(began) <= 100 + 16
+    assert ended.count("published") == len(began)
+    assert ended.count("cancelled") == 3000 - len(began)
+
+
+def test_abandon_ends_at_once_with_many_jobs() -> None:
+    killed, running = threading.Event(), threading.Semaphore(0)
+    carried: list[str] = []
+
+    def carry(command: Command) -> Event:
+        carried.append(command.job.id)
+        running.release()
+        assert killed.wait(PATIENCE)
+        raise EngineError("the container is gone", solution="run again")
+
+    engine = LocalEngine(carry, limit=32)
+    ended: list[Finished] = []
+    thread = threading.Thread(target=lambda: ended.append(engine.run(many(3000), lambda _: None)))
+    thread.start()
+    for _ in range(32):
+        assert running.acquire(timeout=PATIENCE)
+    engine.stop()
+    engine.abandon()
+    killed.set()
+    thread.join(PATIENCE)
+    (finished,) = ended
+    assert (len(carried), finished.stopped, finished.broken) == (32, True, None)
+
+
+def test_a_job_that_waits_for_a_server_keeps_nobody_s_place_and_is_done_later() -> None:
+    story: list[str] = []
+
+    def carry(command: Command) -> Event:
+        story.append(f"{type(command).__name__} {command.job.pin.name}")
+        if isinstance(command, Build) and command.job.pin.name == "down" and not command.job.trials:
+            diagnosis = Diagnosis(cause="network", summary="no answer")
+            return BuildDone(job=command.job.id, outcome=Failed(attempt="a1", stage="fetch", diagnosis=diagnosis, seconds=0.0))
+        return well(command)
+
+    engine = LocalEngine(carry, limit=1, pauses=(0.3,))
+    finished = engine.run(Plan(jobs=(nouns.job("down==1"), nouns.job("up==1"))), lambda _: None)
+    assert set(states(finished).values()) == {"published"}
+    assert story == [f"{what} {name}" for what, name in (
+        ("Build", "down"), ("Build", "up"), ("Verify", "up"), ("Publish", "up"), ("Build", "down"), ("Verify", "down"), ("Publish", "down"),
+    )]  # fmt: skip
+
+
+def test_stopping_does_not_wait_for_a_server_that_may_come_back() -> None:
+    def carry(command: Command) -> Event:
+        diagnosis = Diagnosis(cause="network", summary="no answer")
+        threading.Timer(0.1, engine.stop).start()
+        return BuildDone(job=command.job.id, outcome=Failed(attempt="a1", stage="fetch", diagnosis=diagnosis, seconds=0.0))
+
+    engine = LocalEngine(carry, limit=1, pauses=(3600.0,))
+    finished = engine.run(Plan(jobs=(nouns.job("down==1"),)), lambda _: None)
+    assert states(finished) == {"down==1": "failed"}
+    assert finished.stopped

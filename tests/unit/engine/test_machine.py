@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from farm.engine.machine import ImpossibleEvent, Machine
+from farm.engine.tally import tally
 from farm.model.job import Plan
+from farm.model.load import Load, Weight
 from farm.model.messages import Build, BuildDone, Publish, Stop, Verify
+from farm.model.report import Report, Row
 from tests.fakes.engine import answer, drive
 from tests.fakes.nouns import CP311, CP313, built, job
 
@@ -111,3 +116,51 @@ def test_an_event_that_cannot_have_happened_is_refused_with_the_story() -> None:
     machine.on(BuildDone(job=lone.id, outcome=built(lone)))
     with pytest.raises(ImpossibleEvent, match="lone-1-cp311-manylinux_2_36_x86_64 is verifying"):
         machine.on(BuildDone(job=lone.id, outcome=built(lone)))
+
+
+def test_the_longest_chain_goes_first_and_learned_durations_decide() -> None:
+    short, tool = job("short==1"), job("tool==1")
+    app = job("app==1", needs=(tool,))
+    load = Load(weights={short.id: Weight(seconds=30), tool.id: Weight(seconds=5), app.id: Weight(seconds=40)})
+    [first] = Machine(Plan(jobs=(short, tool, app)), limit=1, load=load).start()
+    assert first.job.id == tool.id
+
+
+def test_what_is_heavy_waits_for_room_and_the_rest_passes() -> None:
+    heavy, other, small = job("heavy==1"), job("other==1"), job("small==1")
+    weights = {heavy.id: Weight(seconds=9, memory=8), other.id: Weight(seconds=5, memory=8), small.id: Weight(seconds=1, memory=2)}
+    machine = Machine(Plan(jobs=(heavy, other, small)), limit=3, load=Load(memory=10, weights=weights))
+    assert [command.job.pin.name for command in machine.start()] == ["heavy", "small"]
+
+
+def test_an_exclusive_build_runs_alone() -> None:
+    alone, other = job("alone==1"), job("other==1")
+    load = Load(weights={alone.id: Weight(seconds=9, exclusive=True)})
+    machine = Machine(Plan(jobs=(alone, other)), limit=4, load=load)
+    [build] = machine.start()
+    assert build.job.id == alone.id
+    following = machine.on(answer(build, lambda _: False))
+    assert {(type(command), command.job.pin.name) for command in following} == {(Verify, "alone"), (Build, "other")}
+
+
+def test_a_build_that_is_alone_gets_the_processors_that_nobody_wants() -> None:
+    one, two = job("one==1"), job("two==1")
+    weights = {one.id: Weight(cpus=1.0), two.id: Weight(cpus=1.0)}
+    [alone] = Machine(Plan(jobs=(one,)), limit=4, load=Load(cpus=4.0, weights=weights)).start()
+    assert isinstance(alone, Build)
+    assert alone.cpus == 4.0
+    both = Machine(Plan(jobs=(one, two)), limit=4, load=Load(cpus=4.0, weights=weights)).start()
+    assert [command.cpus for command in both if isinstance(command, Build)] == [2.0, 2.0]
+
+
+def test_a_tool_for_a_build_that_another_wheel_makes_unnecessary_is_not_built() -> None:
+    tool = replace(job("tool==1", CP313), wanted=False)
+    first = job("pure==1", CP311, kind="pure", also=(CP313,))
+    second = job("pure==1", CP313, kind="pure", after=first, needs=(tool,), also=(CP311,))
+    machine = Machine(Plan(jobs=(tool, first, second)), limit=4)
+    story = drive(machine)
+    assert [command.job.id for command in story if isinstance(command, Build)] == [first.id]
+    assert [progress.state for progress in machine.jobs] == ["unneeded", "published", "covered"]
+    (row, *_) = tally([Row(name="tool", version="1", target=CP313.name, state="build")], machine.jobs)
+    assert (row.state, row.reason) == ("not-needed", f"dropped: it was to build pure==1 for {CP313}, which another target's wheel serves")
+    assert Report(rows=(row,)).exit_code == 0

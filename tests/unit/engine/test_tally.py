@@ -60,7 +60,7 @@ def test_a_pure_wheel_closes_the_other_targets_rows_too() -> None:
     second = nouns.job("demo==1.0", CP313, kind="pure", after=first)
     rows = after(first, second)
     assert [found.state for found in rows] == ["built", "built"]
-    assert rows[1].reason == "served by the wheel of another target"
+    assert rows[1].reason == "not built: served by the wheel of another target, cp311-manylinux_2_36_x86_64"
     assert rows[1].file == rows[0].file == "demo-1.0-py3-none-any.whl"
 
 

@@ -261,10 +261,13 @@ def test_the_engine_s_own_failure_is_raised_and_leaves_no_attempt_in_the_air(ben
     assert (row.state, row.summary, row.digest) == ("interrupted", "the engine went away", None)
 
 
-def test_a_rejected_wheel_is_not_used_again(bench: Bench) -> None:
+@pytest.mark.parametrize("retry", [False, True])
+def test_a_rejected_wheel_is_given_to_its_proof_again_and_built_again_only_when_asked(bench: Bench, retry: bool) -> None:
     first = run(bench, nouns.job("demo==1.0"), "A1")
     assert isinstance(first, Built)
     bench.catalogue.finish(replace(bench.catalogue.rows["A1"], state="rejected"))
+    bench.retry = retry
     second = run(bench, nouns.job("demo==1.0"), "A2")
     assert isinstance(second, Built)
-    assert (second.reused, second.wheel.sha256) == (False, Digest(first.wheel.sha256))
+    assert (second.reused, second.wheel.sha256) == (not retry, Digest(first.wheel.sha256))
+    assert len(bench.builder.requests) == (2 if retry else 1)

@@ -68,6 +68,15 @@ def test_the_same_bytes_again_change_nothing(bench: Bench) -> None:
 def test_other_bytes_of_the_same_sdist_keep_the_first_wheel_and_count_as_published(bench: Bench) -> None:
     job = nouns.job("demo==1.0")
     first = published(bench, job, "A1", b"one")
+    (rival,) = bench.store.records.values()
+    bench.store.records.clear()
+
+    class Faster(FakeInspector):
+        def inspect(self, wheel: Path) -> WheelFacts:
+            bench.store.records[NAME] = rival
+            return self.facts
+
+    bench.inspector = Faster(facts=bench.inspector.facts)
     second = published(bench, job, "A2", b"two")
     assert isinstance(first, Published)
     assert isinstance(second, Published)

@@ -1,0 +1,69 @@
+"""Who waits for whom in a plan, and how long what hangs on each job will take. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from farm.model.job import Job, JobId
+    from farm.model.load import Weight
+    from farm.model.package import Pin
+
+
+class Graph:
+    """The edges of a plan, read from their other end; edges to what is not in the plan are left out.
+
+    `users` need a job's wheel before they start; `provers` put it beside their own in a proof; `followers` wait whether it serves
+    them too; `kin` are the jobs of one pin.
+    """
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        known = {job.id for job in jobs}
+        self.users: defaultdict[JobId, list[JobId]] = defaultdict(list)
+        self.provers: defaultdict[JobId, list[JobId]] = defaultdict(list)
+        self.followers: defaultdict[JobId, list[JobId]] = defaultdict(list)
+        self.kin: defaultdict[Pin, list[JobId]] = defaultdict(list)
+        self.needs: dict[JobId, tuple[JobId, ...]] = {}
+        self.beside: dict[JobId, tuple[JobId, ...]] = {}
+        for job in jobs:
+            self.kin[job.pin].append(job.id)
+            self.needs[job.id] = tuple(need for need in dict.fromkeys(job.needs) if need in known)
+            self.beside[job.id] = tuple(need for need in job.beside if need in known)
+            for need in self.needs[job.id]:
+                self.users[need].append(job.id)
+            for need in self.beside[job.id]:
+                self.provers[need].append(job.id)
+            if job.after in known and job.after is not None:
+                self.followers[job.after].append(job.id)
+
+    def asks(self, identity: JobId) -> tuple[JobId, ...]:
+        """Return what a job hangs on, once each."""
+        return tuple(dict.fromkeys((*self.needs[identity], *self.beside[identity])))
+
+    def hang_on(self, identity: JobId) -> tuple[JobId, ...]:
+        """Return the jobs that hang on this one, once each."""
+        return tuple(dict.fromkeys((*self.users[identity], *self.provers[identity])))
+
+
+def urgency(jobs: Sequence[Job], graph: Graph, weights: Mapping[JobId, Weight], default: Weight) -> dict[JobId, float]:
+    """Return for each job the seconds of the longest chain of builds that begins with it.
+
+    `jobs` are in an order in which they can run. A proof that waits for a job adds what hangs on the prover, whose own build
+    need not wait; a follower most likely has nothing left to do.
+    """
+    tails: dict[JobId, float] = {}
+    for job in reversed(jobs):
+        tails[job.id] = max((_seconds(user, weights, default) + tails.get(user, 0.0) for user in graph.users[job.id]), default=0.0)
+    found: dict[JobId, float] = {}
+    for job in reversed(jobs):
+        chains = [found.get(user, 0.0) for user in graph.users[job.id]]
+        chains += [tails[user] for user in (*graph.provers[job.id], *graph.followers[job.id])]
+        found[job.id] = _seconds(job.id, weights, default) + max(chains, default=0.0)
+    return found
+
+
+def _seconds(identity: JobId, weights: Mapping[JobId, Weight], default: Weight) -> float:
+    return weights.get(identity, default).seconds

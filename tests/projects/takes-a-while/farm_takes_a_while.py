@@ -1,0 +1,1 @@
+VALUE = "it took a while"
