@@ -12,8 +12,7 @@ from farm.adapters import frontend, process
 from farm.adapters.container import Container
 from farm.adapters.frontend import PROJECT
 from farm.adapters.sandbox import USER
-from farm.model.edits import Edits, edits
-from farm.model.outcome import Diagnosis
+from farm.model.edits import Visited, edits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,15 +34,6 @@ class Visit:
     request: BuildRequest
     command: str | None = None
     build: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Visited:
-    """How it went: the exit code of the build (None: not asked for) and of the shell or command, and what was edited."""
-
-    built: int | None
-    code: int
-    edits: Edits
 
 
 def visit(host: ContainerHost, wanted: Visit) -> Visited:
@@ -69,13 +59,6 @@ def visit(host: ContainerHost, wanted: Visit) -> Visited:
             container.get(PACKAGE, folder / "after", _TREE_BYTES)
         before, after = _files(folder / "before" / "package"), _files(folder / "after" / "package")
     return Visited(built=built, code=code, edits=edits(sources, before, after))
-
-
-def nothing_to_see(visited: Visited) -> Diagnosis | None:
-    """Return that the build did not fail this time, where that is so."""
-    if visited.built != 0:
-        return None
-    return Diagnosis(cause="", summary="this time the build did not fail: what failed was its repair, its proof, or the moment")
 
 
 def _script(argv: tuple[str, ...]) -> bytes:

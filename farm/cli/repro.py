@@ -16,9 +16,9 @@ from farm.cli.recipe_text import text as toml
 from farm.errors import UsageError
 
 if TYPE_CHECKING:
-    from farm.adapters.repro import Visited
     from farm.cli.main import Context
     from farm.model.attempt import Attempt
+    from farm.model.edits import Visited
 
 _HOURS = 12
 

@@ -22,6 +22,15 @@ class Edits:
     left_out: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visited:
+    """How a visit to a failed build went: the exit code of the build (None: not asked for) and of the shell or command, and what was edited."""
+
+    built: int | None
+    code: int
+    edits: Edits
+
+
 def edits(sources: frozenset[str], before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Edits:
     """Return what a person changed: files of the sdist (`sources`), and new ones that are none of a build's own.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from farm.adapters.repro import Visit, Visited, visit
+from farm.adapters.repro import Visit, visit
 from farm.errors import UsageError
 from farm.model.build import BuildRequest, Limits
 from farm.model.image import Image, parse_spec
@@ -21,6 +21,7 @@ from farm.work.build import path_of
 
 if TYPE_CHECKING:
     from farm.model.attempt import Attempt
+    from farm.model.edits import Visited
     from farm.model.inputs import Input, Inputs
     from farm.wire.assembly import Farm
 
