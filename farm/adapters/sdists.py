@@ -6,6 +6,7 @@ Sources: PEP 517 and 518 (build system), PEP 621 ([project]), core metadata 2.2 
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,19 +19,20 @@ from farm.adapters.toml_text import sub_table, toml_tables
 from farm.model.job import SdistFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from farm.model.package import IndexFile, Pin
     from farm.ports import Downloads
 
-_SCHEMA = 2
+_SCHEMA = 3
 # PEP 517: what a project without a [build-system] table is built with.
 _DEFAULT_REQUIRES = ("setuptools>=40.8.0",)
 _DEFAULT_BACKEND = "setuptools.build_meta:__legacy__"
 _HATCH_ADDS = frozenset({"hooks", "dependencies", "require-runtime-dependencies", "require-runtime-features"})
 _INSTALLS = re.compile(r"\b(?:apt(?:-get)?|yum|dnf|microdnf|apk)\s+(?:-\S+\s+)*(?:install|add)\s+(?P<packages>[^;&|\n]+)")
 _PACKAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]+")
+_WRITTEN_BY_CYTHON = frozenset({".c", ".cpp", ".cxx", ".cc"})
 _STATIC_FIELDS = frozenset({"requires-dist", "requires-python", "provides-extra"})
 
 
@@ -73,7 +75,15 @@ def sdist_facts(pin: Pin, sdist: Sdist) -> SdistFacts:
         metadata=None if fields is None else metadata_text(pin, fields),
         provisional=provisional,
         hints=_hints(sub_table(sub_table(pyproject, "tool"), "cibuildwheel")),
+        cython=_cython(sdist.names),
     )
+
+
+def _cython(names: Iterable[str]) -> bool:
+    """True where a .pyx has the C beside it that Cython wrote from it."""
+    paths = [PurePosixPath(name) for name in names]
+    written = {path.with_suffix("") for path in paths if path.suffix in _WRITTEN_BY_CYTHON}
+    return any(path.suffix == ".pyx" and path.with_suffix("") in written for path in paths)
 
 
 def _hints(settings: dict[str, Any]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, assert_never
 
+from farm.model.healing import REQUIREMENT_FAILED
 from farm.model.messages import (
     Build,
     BuildDone,
@@ -26,7 +27,7 @@ from farm.model.messages import (
     Verify,
     VerifyDone,
 )
-from farm.model.outcome import Built, Failed, Published, TimedOut, Verified
+from farm.model.outcome import Built, Diagnosis, Failed, Published, TimedOut, Verified
 from farm.model.package import tags_of
 
 if TYPE_CHECKING:
@@ -60,6 +61,18 @@ class Progress:
 
 class ImpossibleEvent(AssertionError):  # noqa: N818 - names the thing
     """An event that the job's state does not allow: a fault of the driver. The message tells the job's story."""
+
+
+def _without(need: Job, failure: Failed) -> Failed:
+    """The failure of a job whose build requirement could not be built: another release of it may do."""
+    summary = f"its build requirement {need.pin} cannot be had: {failure.diagnosis.summary}"
+    diagnosis = Diagnosis(cause=REQUIREMENT_FAILED, summary=summary, line=failure.diagnosis.line, subject=str(need.pin))
+    return Failed(attempt=failure.attempt, stage="requirements", diagnosis=diagnosis, seconds=0.0)
+
+
+def _given_up(progress: Progress) -> Progress:
+    """A broken job that is not tried again: it failed, or what it needs did."""
+    return replace(progress, state="blocked", failure=None) if progress.why is not None else replace(progress, state="failed")
 
 
 class Machine:
@@ -119,9 +132,9 @@ class Machine:
     def _after_mend(self, event: MendDone) -> None:
         progress = self._expect(event.job, "mending")
         if event.better is None:
-            self._jobs[event.job] = replace(progress, state="failed", proposal=event.proposal)
+            self._jobs[event.job] = replace(_given_up(progress), proposal=event.proposal)
         else:
-            self._jobs[event.job] = replace(progress, state="waiting", job=event.better, built=None)
+            self._jobs[event.job] = replace(progress, state="waiting", job=event.better, built=None, why=None)
 
     def _after_verify(self, event: VerifyDone) -> None:
         progress = self._expect(event.job, "verifying")
@@ -169,17 +182,24 @@ class Machine:
         if progress.state == "waiting" and self._stopped and progress.failure is not None:
             return replace(progress, state="failed")
         if progress.state == "broken":
-            return replace(progress, state="failed") if self._stopped else None
+            return _given_up(progress) if self._stopped else None
         if progress.state not in {"waiting", "built"}:
             return None
         for need in (*progress.job.needs, *progress.job.beside):
             other = self._jobs.get(need)
             if other and other.state in {"failed", "blocked", "cancelled"}:
-                state: State = "cancelled" if other.state == "cancelled" else "blocked"
-                return replace(progress, state=state, why=need)
+                return self._bereft(progress, other)
         if self._stopped and progress.state == "waiting":
             return replace(progress, state="cancelled")
         return None
+
+    def _bereft(self, progress: Progress, other: Progress) -> Progress:
+        """A job that lost what it needs; another release may do for building, not beside its wheel."""
+        need = other.job.id
+        mendable = self._heal and not self._stopped and progress.state == "waiting" and need in progress.job.needs
+        if mendable and other.state == "failed" and isinstance(other.failure, Failed):
+            return replace(progress, state="broken", failure=_without(other.job, other.failure), why=need)
+        return replace(progress, state="cancelled" if other.state == "cancelled" else "blocked", why=need)
 
     def _command(self, progress: Progress) -> Command | None:
         job = progress.job
