@@ -68,7 +68,8 @@ def keys(content: Recipe) -> Iterator[str]:
         if pairs:
             yield f"{key} = {{ {', '.join(f'{text(name)} = {text(value)}' for name, value in pairs)} }}"
     lists = {
-        "build-requires": content.build_requires, "build-overrides": content.build_overrides, "build-constraints": content.build_constraints, "graft": content.graft,
+        "build-requires": content.build_requires, "build-overrides": content.build_overrides,
+        "build-constraints": content.build_constraints, "graft": content.graft,
         "smoke-test": content.smoke_test,
     }  # fmt: skip
     for key, names in lists.items():

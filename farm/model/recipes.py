@@ -130,7 +130,8 @@ def _items(recipe: Recipe) -> Iterator[tuple[str, str | int | float | bool | tup
         yield from ((key, text) for text in texts)
     single: dict[str, str | int | float | bool | tuple[str, ...]] = {
         "variant": recipe.variant, "kind": recipe.kind or "", "smoke-test": recipe.smoke_test, "memory": recipe.memory,
-        "cythonize": recipe.cythonize, "old-names": recipe.old_names, "cpus": recipe.cpus, "time-limit": recipe.time_limit, "exclusive": recipe.exclusive,
+        "cythonize": recipe.cythonize, "old-names": recipe.old_names,
+        "cpus": recipe.cpus, "time-limit": recipe.time_limit, "exclusive": recipe.exclusive,
         "network": recipe.network_reason or recipe.network,
     }  # fmt: skip
     yield from ((key, value) for key, value in single.items() if value)
