@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 from farm.adapters import process
 from farm.adapters.compiled import FOLDER
 from farm.adapters.frontend import (
+    PROJECT,
+    SCRIPT,
     build_arguments,
     build_environment,
     compiler_environment,
@@ -146,7 +148,7 @@ def config(host: ContainerHost, request: BuildRequest) -> str:
         "audit-command": "",
         "audit-requires": [],
         "before-all": "",
-        "before-build": "",
+        "before-build": f"python -I {SCRIPT} {PROJECT}" if request.job.recipe.cythonize else "",
         "test-command": "",
         "environment": {},
         # Lowest true policy: the wheel's symbols decide, not what the image calls itself.

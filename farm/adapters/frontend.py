@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from farm.adapters import compiled, patches
 from farm.adapters.container import Container, ContainerPlan
+from farm.adapters.old_names import REQUIREMENT, write_wheel
 from farm.adapters.sandbox import HOME
 from farm.adapters.source_tree import add_build_requires, unpack
 from farm.model.build import BuildFailed
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from farm.model.target import Target
 
 PROJECT = "/project"
+SCRIPT = f"{PROJECT}/cythonize.py"
 _ENVIRONMENT = "/tmp/build-env"  # noqa: S108 - a path inside the container
 _ANSWER = f"{PROJECT}/answer.json"
 _ANSWER_BYTES = 16 << 20
@@ -64,13 +66,18 @@ def stage(host: ContainerHost, request: BuildRequest, folder: Path) -> None:
     _note(request, tuple(f"patch {patch.name} (sha256 {patch.sha256[:12]}): {patch.reason}" for patch in recipe.patches))
     _note(request, (f"the network is on: {recipe.network_reason or 'the recipe says so'}",) if recipe.network else ())
     patches.apply(recipe.patches, unpacked, host.environment)
-    add_build_requires(unpacked, recipe.build_requires)
+    more = (REQUIREMENT,) if recipe.old_names else ()
+    add_build_requires(unpacked, replace(recipe, build_requires=(*recipe.build_requires, *more)))
     unpacked.rename(folder / "package")
     (folder / "sdist").rmdir()
     (folder / "wheels").mkdir()
     for wheel in sorted(request.wheels.glob("*.whl")):
         shutil.copyfile(wheel, folder / "wheels" / wheel.name)
     (folder / _SETUP_CFG).write_text(f"[build_ext]\nparallel = {_jobs(request)}\n", encoding="utf-8")
+    if recipe.old_names:
+        write_wheel(folder / "wheels")
+    if recipe.cythonize:
+        (folder / "cythonize.py").write_bytes(files("farm.adapters.scripts").joinpath("cythonize.py").read_bytes())
     if request.crates is not None:
         shutil.copytree(request.crates, folder / "crates", symlinks=True)
 

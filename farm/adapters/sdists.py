@@ -6,6 +6,7 @@ Sources: PEP 517 and 518 (build system), PEP 621 ([project]), core metadata 2.2 
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,7 +20,7 @@ from farm.adapters.toml_text import sub_table, toml_tables
 from farm.model.job import SdistFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from farm.model.package import IndexFile, Pin
@@ -32,6 +33,7 @@ _DEFAULT_BACKEND = "setuptools.build_meta:__legacy__"
 _HATCH_ADDS = frozenset({"hooks", "dependencies", "require-runtime-dependencies", "require-runtime-features"})
 _INSTALLS = re.compile(r"\b(?:apt(?:-get)?|yum|dnf|microdnf|apk)\s+(?:-\S+\s+)*(?:install|add)\s+(?P<packages>[^;&|\n]+)")
 _PACKAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]+")
+_WRITTEN_BY_CYTHON = frozenset({".c", ".cpp", ".cxx", ".cc"})
 _STATIC_FIELDS = frozenset({"requires-dist", "requires-python", "provides-extra"})
 
 
@@ -75,7 +77,15 @@ def sdist_facts(pin: Pin, sdist: Sdist) -> SdistFacts:
         provisional=provisional,
         hints=_hints(sub_table(sub_table(pyproject, "tool"), "cibuildwheel")),
         stable_abi=stable_abi(sdist, pyproject) if native else "",
+        cython=_cython(sdist.names),
     )
+
+
+def _cython(names: Iterable[str]) -> bool:
+    """True where a .pyx has the C beside it that Cython wrote from it."""
+    paths = [PurePosixPath(name) for name in names]
+    written = {path.with_suffix("") for path in paths if path.suffix in _WRITTEN_BY_CYTHON}
+    return any(path.suffix == ".pyx" and path.with_suffix("") in written for path in paths)
 
 
 def _hints(settings: dict[str, Any]) -> tuple[str, ...]:

@@ -20,9 +20,12 @@ from typing import IO, TYPE_CHECKING, cast
 
 from farm.errors import StoreError
 from farm.model.build import BadSdist
+from farm.model.requirements import overridden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from farm.model.job import Recipe
 
 _MAX_BYTES = 8 << 30
 _MAX_MEMBERS = 400_000
@@ -185,48 +188,46 @@ def _make_links(links: Sequence[tuple[Path, str]], folder: Path, origin: str) ->
             raise _bad(origin, f"the link {path.relative_to(folder)} -> {text} leaves the archive's own folder")
 
 
-def add_build_requires(package: Path, requires: Sequence[str]) -> None:
-    """Add a recipe's requirements to `[build-system].requires` of the unpacked copy; everything else stays as it was.
+def add_build_requires(package: Path, recipe: Recipe) -> None:
+    """Put a recipe's requirements and overrides into `[build-system].requires` of the unpacked copy; the rest stays as it was.
 
     BadSdist when its pyproject.toml cannot be edited with certainty.
     """
-    if not requires:
+    if not (recipe.build_requires or recipe.build_overrides):
         return
     path = package / "pyproject.toml"
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     try:
         before = tomllib.loads(text)
-        edited = _with_requires(text, before, requires)
+        wanted = [*overridden(before.get("build-system", {}).get("requires", _DEFAULT_REQUIRES), recipe), *recipe.build_requires]
+        edited = _with_requires(text, before, wanted)
         after = tomllib.loads(edited)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise _bad(path.name, f"is not valid TOML, so the recipe's build_requires cannot be added: {error}") from error
-    wanted = [*before.get("build-system", {}).get("requires", _DEFAULT_REQUIRES), *requires]
+        raise _bad(path.name, f"is not valid TOML, so the recipe's requirements cannot be added: {error}") from error
     rest = {key: value for key, value in after.items() if key != "build-system"}
     if after["build-system"]["requires"] != wanted or rest != {k: v for k, v in before.items() if k != "build-system"}:
-        raise _bad(path.name, "writes [build-system] in a way that the recipe's build_requires cannot be added to")
+        raise _bad(path.name, "writes [build-system] in a way that the recipe's requirements cannot be added to")
     path.write_text(edited, encoding="utf-8")
 
 
 def _with_requires(text: str, before: dict[str, object], requires: Sequence[str]) -> str:
-    added = ", ".join(f"'{item}'" if "'" not in item else f'"{item}"' for item in requires)
+    quoted = ", ".join(f"'{item}'" if "'" not in item else f'"{item}"' for item in requires)
     if "build-system" not in before:
-        default = ", ".join(f"'{item}'" for item in _DEFAULT_REQUIRES)
-        return f"{text}\n{_TABLE}\nrequires = [{default}, {added}]\nbuild-backend = '{_DEFAULT_BACKEND}'\n"
+        return f"{text}\n{_TABLE}\nrequires = [{quoted}]\nbuild-backend = '{_DEFAULT_BACKEND}'\n"
     start = text.find("requires", max(text.find(_TABLE), 0))
     opening = text.find("[", start) + 1
-    return f"{text[:opening]}{_existing_first(text[opening:], added)}"
+    return f"{text[:opening]}{quoted}{_after_list(text[opening:])}"
 
 
-def _existing_first(tail: str, added: str) -> str:
+def _after_list(tail: str) -> str:
     # The list ends at the first "]" where what stands before it is a list of strings to a TOML parser: a requirement
     # such as "coverage[toml]" has brackets of its own.
     for end in (index for index, letter in enumerate(tail) if letter == "]"):
         try:
-            items = tomllib.loads(f"x = [{tail[:end]}]")["x"]
+            tomllib.loads(f"x = [{tail[:end]}]")
         except tomllib.TOMLDecodeError:
             continue
-        quoted = ", ".join(f"'{item}'" if "'" not in item else f'"{item}"' for item in items)
-        return f"{quoted}{', ' if quoted else ''}{added}{tail[end:]}"
+        return tail[end:]
     return tail
 
 

@@ -238,6 +238,8 @@ class _Run:
         raise KeyboardInterrupt
 
     def _tell(self, report: Report, broken: BaseException | None, *, stopped: bool) -> int:
+        if broken is None and not stopped:
+            report = replace(report, rows=self._farm.advised(report.rows))
         broken = broken or self._write_junit(report)
         code = report.exit_code
         if broken is not None:

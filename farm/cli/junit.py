@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
+from farm.cli.render import advice
 from farm.model.report import THERE
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def _case(row: Row) -> str:
     )
     verdict = _verdict(row)
     inner = f"<{verdict} message={_attribute(row.reason)}/>" if verdict else ""
-    inner += f"<system-out>{escape(_clean(_story(row)))}</system-out>" if row.tried or row.proposal else ""
+    inner += f"<system-out>{escape(_clean(_story(row)))}</system-out>" if row.tried or row.proposal or row.advice else ""
     return f"{head}>{inner}</testcase>" if inner else f"{head}/>"
 
 
@@ -56,6 +57,7 @@ def _story(row: Row) -> str:
     lines = [f"attempt {one.build}: {one.diagnosis.summary}; then {one.change}" for one in row.tried]
     lines += [f"healed by {', '.join(row.healed)}"] if row.healed else []
     lines += [f"may heal it: {row.proposal}"] if row.proposal else []
+    lines += [advice(row)] if row.advice else []
     return "\n".join(lines)
 
 

@@ -68,15 +68,18 @@ def keys(content: Recipe) -> Iterator[str]:
         if pairs:
             yield f"{key} = {{ {', '.join(f'{text(name)} = {text(value)}' for name, value in pairs)} }}"
     lists = {
-        "build-requires": content.build_requires, "build-constraints": content.build_constraints, "graft": content.graft,
+        "build-requires": content.build_requires, "build-overrides": content.build_overrides,
+        "build-constraints": content.build_constraints, "graft": content.graft,
         "smoke-test": content.smoke_test,
     }  # fmt: skip
     for key, names in lists.items():
         if names:
             yield f"{key} = {_texts(names)}"
-    for key, name in (("variant", content.variant), ("kind", content.kind)):
+    for key, name in (("variant", content.variant), ("kind", content.kind), ("cythonize", content.cythonize)):
         if name:
             yield f"{key} = {text(name)}"
+    if content.old_names:
+        yield "old-names = true"
     yield from _resources(content)
     if content.network:
         yield f"network = {text(content.network_reason) if content.network_reason else 'true'}"

@@ -178,10 +178,16 @@ def _reason(row: Row) -> str:
         text += f"\n      line {row.diagnosis.number}: {row.diagnosis.line}"
     if row.diagnosis and row.diagnosis.remedy:
         text += f"\n      hint: {row.diagnosis.remedy}"
+    text += f"\n      {advice(row)}" if row.advice else ""
     text += _story(row)
     if row.attempt and row.state in {"failed", "timed-out"}:
         text += f"\n      log: farm log {row.attempt}"
     return text
+
+
+def advice(row: Row) -> str:
+    """Return what to do instead of building this release."""
+    return f"upgrade to {row.name}=={row.upgrade}: {row.advice}" if row.upgrade else f"other releases: {row.advice}"
 
 
 def _story(row: Row) -> str:
@@ -282,6 +288,8 @@ def _cell(row: Row) -> dict[str, Any]:
         ]
     if row.proposal:
         cell["proposal"] = row.proposal
+    if row.advice:
+        cell |= {"advice": row.advice, "upgrade": row.upgrade or None}
     return cell
 
 

@@ -21,7 +21,7 @@ class Graph:
     """
 
     def __init__(self, jobs: Sequence[Job]) -> None:
-        known = {job.id for job in jobs}
+        known = self._known = {job.id for job in jobs}
         self.users: defaultdict[JobId, list[JobId]] = defaultdict(list)
         self.provers: defaultdict[JobId, list[JobId]] = defaultdict(list)
         self.followers: defaultdict[JobId, list[JobId]] = defaultdict(list)
@@ -38,6 +38,14 @@ class Graph:
                 self.provers[need].append(job.id)
             if job.after in known and job.after is not None:
                 self.followers[job.after].append(job.id)
+
+    def rewire(self, job: Job) -> None:
+        """Take in that a job needs other wheels than before."""
+        for need in self.needs[job.id]:
+            self.users[need].remove(job.id)
+        self.needs[job.id] = tuple(need for need in dict.fromkeys(job.needs) if need in self._known)
+        for need in self.needs[job.id]:
+            self.users[need].append(job.id)
 
     def asks(self, identity: JobId) -> tuple[JobId, ...]:
         """Return what a job hangs on, once each."""

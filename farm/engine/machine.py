@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Literal, assert_never
 
 from farm.engine.floor import Floor
 from farm.engine.graph import Graph, urgency
+from farm.model.healing import REQUIREMENT_FAILED, Trial
 from farm.model.healing import Mend as Change
-from farm.model.healing import Trial
 from farm.model.load import Load, Weight
 from farm.model.messages import (
     Build,
@@ -39,11 +39,11 @@ from farm.model.messages import (
     Wait,
     WaitDone,
 )
-from farm.model.outcome import Built, Failed, Published, TimedOut, Verified
+from farm.model.outcome import Built, Diagnosis, Failed, Published, TimedOut, Verified
 from farm.model.package import tags_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from farm.model.job import Job, JobId, Plan
 
@@ -77,6 +77,18 @@ class Progress:
 
 class ImpossibleEvent(AssertionError):  # noqa: N818 - names the thing
     """An event that the job's state does not allow: a fault of the driver. The message tells the job's story."""
+
+
+def _without(need: Job, failure: Failed) -> Failed:
+    """The failure of a job whose build requirement could not be built: another release of it may do."""
+    summary = f"its build requirement {need.pin} cannot be had: {failure.diagnosis.summary}"
+    diagnosis = Diagnosis(cause=REQUIREMENT_FAILED, summary=summary, line=failure.diagnosis.line, subject=str(need.pin))
+    return Failed(attempt=failure.attempt, stage="requirements", diagnosis=diagnosis, seconds=0.0)
+
+
+def _given_up(progress: Progress) -> Progress:
+    """A broken job that is not tried again: it failed, or what it needs did."""
+    return replace(progress, state="blocked", failure=None) if progress.why is not None else replace(progress, state="failed")
 
 
 class Machine:
@@ -206,9 +218,17 @@ class Machine:
     def _after_mend(self, event: MendDone) -> None:
         progress = self._expect(event.job, "mending")
         if event.better is None or self._stopped:
-            self._put(replace(progress, state="failed", proposal=event.proposal))
+            self._put(replace(_given_up(progress), proposal=event.proposal))
         else:
-            self._put(replace(progress, state="waiting", job=event.better, built=None))
+            self._rewire(event.better)
+            self._put(replace(progress, state="waiting", job=event.better, built=None, why=None))
+
+    def _rewire(self, job: Job) -> None:
+        """Have a changed job wait for what it needs now."""
+        self._graph.rewire(job)
+        needs = self._graph.needs[job.id]
+        self._open[job.id] = sum(self._published(need) is None for need in needs)
+        self._ask(needs)
 
     def _after_publish(self, event: PublishDone) -> None:
         progress = self._expect(event.job, "publishing")
@@ -227,7 +247,7 @@ class Machine:
         for progress in tuple(self._jobs.values()):
             if progress.state in {"waiting", "resting", "broken"}:
                 begun = progress.failure is not None
-                self._put(replace(progress, state="failed" if begun else "cancelled"))
+                self._put(_given_up(progress) if begun else replace(progress, state="cancelled"))
 
     def _settle(self) -> None:
         """Let everybody know what became of whom they wait for, until nothing changes."""
@@ -308,9 +328,19 @@ class Machine:
         if progress.state not in {"waiting", "built", "resting"} or identity in self._locked:
             return
         lost = [need for need in self._graph.asks(identity) if self._jobs[need].state in _LOST]
-        if lost:
+        if lost and not self._bereft(progress, lost):
             cancelled = all(self._jobs[need].state == "cancelled" for need in lost)
             self._put(replace(progress, state="cancelled" if cancelled else "blocked", why=lost[0]))
+
+    def _bereft(self, progress: Progress, lost: Sequence[JobId]) -> bool:
+        """Have a job mended that lost what it is built with: another release of that may do. False where that is of no use."""
+        needs = (self._jobs[need] for need in lost if need in self._graph.needs[progress.job.id])
+        other = next((need for need in needs if need.state == "failed" and isinstance(need.failure, Failed)), None)
+        if not self._heal or self._stopped or progress.state != "waiting" or other is None:
+            return False
+        assert isinstance(other.failure, Failed)
+        self._put(replace(progress, state="broken", failure=_without(other.job, other.failure), why=other.job.id))
+        return True
 
     def _ready(self, identity: JobId) -> None:
         waits = self._open[identity] or identity in self._locked or identity not in self._asked

@@ -24,7 +24,7 @@ class Edits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visited:
-    """How a visit to a failed build went: the exit code of the build (None: not asked for) and of the shell or command, and what was edited."""
+    """How a visit to a failed build went: the exit codes of the build (None: not asked for) and of what was run there, and the edits."""
 
     built: int | None
     code: int

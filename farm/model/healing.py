@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 HealMode = Literal["off", "propose", "apply"]
 NeedKind = Literal["header", "program", "pkg-config", "cmake", "library", "module", "package"]
 MendKind = Literal[
-    "system-package", "image", "build-constraint", "build-requires", "environment", "memory", "network", "graft", "skip-imports", "again",
+    "system-package", "image", "build-constraint", "build-requires", "build-override",
+    "cythonize", "old-names", "environment", "memory", "network", "graft", "skip-imports", "again",
 ]  # fmt: skip
 
 MOST_ATTEMPTS = 5
 """At one job in one run, the first included."""
+REQUIREMENT_FAILED = "build-requirement"
+"""The cause of a job that could not start because a build requirement could not be built. Its subject is that one's NAME==VERSION."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +73,9 @@ class Mend:
         """What was done, in words."""
         words = {
             "system-package": "system package", "image": "builder image", "build-constraint": "build constraint",
-            "build-requires": "build requirement", "environment": "environment", "memory": "memory",
+            "build-requires": "build requirement", "build-override": "instead of the sdist's own build requirement",
+            "cythonize": "C written anew by", "old-names": "old names:",
+            "environment": "environment", "memory": "memory",
             "network": "network", "graft": "brought along:", "skip-imports": "skip-imports", "again": "again",
         }  # fmt: skip
         return f"{words[self.kind]} {self.what}"

@@ -49,6 +49,9 @@ class Recipe:
     `skip_imports` are modules that the proof does not import, each with the reason. `smoke_test` is the arguments of a command that
     the proof runs after the imports. `network` leaves the network on while building, for `network_reason`; recorded. `graft` are
     libraries that the wheel brings along although its platform's policy says that every system has them.
+    `build_overrides` take the place of the sdist's own requirements of those names, whatever it says of their versions.
+    `cythonize` is a requirement such as "cython<3.1": with that Cython the C that an older one wrote into the sdist is written anew
+    before the build; the build itself does not see it. `old_names` gives the build what the standard library dropped.
 
     Resources, 0 for the farm's own: `memory` in bytes, `cpus`, `time_limit` in seconds. `exclusive` builds run alone on their machine.
     """
@@ -70,6 +73,9 @@ class Recipe:
     time_limit: float = 0.0
     exclusive: bool = False
     graft: tuple[str, ...] = ()
+    cythonize: str = ""
+    old_names: bool = False
+    build_overrides: tuple[str, ...] = ()
 
     def packages_for(self, family: str) -> tuple[str, ...]:
         return dict(self.system_packages).get(family, ())
@@ -85,7 +91,8 @@ class SdistFacts:
     (`provisional` True); None where nothing is known. `native` tells whether it holds sources that a compiler would
     read; `rust` whether it needs cargo. `hints` are the system packages that its own cibuildwheel configuration installs on Linux,
     by whichever package manager: read, never run. `stable_abi` is the oldest Python that a wheel for the stable ABI would serve, as
-    `cp39` (`cp3`: not said; `cp315t`: of the free-threaded ones); empty for a wheel of one Python.
+    `cp39` (`cp3`: not said; `cp315t`: of the free-threaded ones); empty for a wheel of one Python. `cython` tells that it holds C
+    beside the .pyx that Cython wrote it from.
     """
 
     build_requires: tuple[str, ...]
@@ -97,6 +104,7 @@ class SdistFacts:
     provisional: bool
     hints: tuple[str, ...] = ()
     stable_abi: str = ""
+    cython: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,8 +209,12 @@ def job_key(job: Job, image: str, dependencies: tuple[tuple[str, Digest], ...]) 
     build environment holds. Raising `_KEY_SCHEMA` makes every wheel new: do so when the way of building changes.
     """
     # Inputs that most recipes lack: without them a key stays what it was before they came to be.
-    patches = [(patch.sha256, patch.strip) for patch in job.recipe.patches]
-    seldom = {"build_requires": job.recipe.build_requires, "graft": job.recipe.graft, "patches": patches}
+    recipe = job.recipe
+    patches = [(patch.sha256, patch.strip) for patch in recipe.patches]
+    seldom = {
+        "build_requires": recipe.build_requires, "graft": recipe.graft, "patches": patches, "cythonize": recipe.cythonize,
+        "old_names": recipe.old_names, "build_overrides": recipe.build_overrides,
+    }  # fmt: skip
     inputs = {
         "schema": _KEY_SCHEMA,
         "sdist": job.sdist.sha256,

@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields, replace
 from functools import reduce
 from typing import TYPE_CHECKING, TypeVar
 
+from farm.model.requirements import one_each
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -47,6 +49,9 @@ def merged(first: Recipe, second: Recipe) -> Recipe:
         time_limit=first.time_limit or second.time_limit,
         exclusive=first.exclusive or second.exclusive,
         graft=_joined(first.graft, second.graft),
+        build_overrides=one_each((*first.build_overrides, *second.build_overrides)),
+        cythonize=first.cythonize or second.cythonize,
+        old_names=first.old_names or second.old_names,
     )
 
 
@@ -69,6 +74,9 @@ def less(recipe: Recipe, known: Recipe) -> Recipe:
         smoke_test=() if recipe.smoke_test == known.smoke_test else recipe.smoke_test,
         network=recipe.network and not known.network,
         network_reason="" if recipe.network_reason == known.network_reason else recipe.network_reason,
+        build_overrides=_beyond(recipe.build_overrides, known.build_overrides),
+        old_names=recipe.old_names and not known.old_names,
+        cythonize="" if recipe.cythonize == known.cythonize else recipe.cythonize,
         memory=0 if recipe.memory == known.memory else recipe.memory,
         cpus=0.0 if recipe.cpus == known.cpus else recipe.cpus,
         time_limit=0.0 if recipe.time_limit == known.time_limit else recipe.time_limit,
@@ -123,13 +131,15 @@ def _items(recipe: Recipe) -> Iterator[tuple[str, str | int | float | bool | tup
     for key, pairs in tables.items():
         yield from ((f"{key}.{name}", value) for name, value in pairs)
     lists = {
-        "build-requires": recipe.build_requires, "build-constraints": recipe.build_constraints, "graft": recipe.graft,
+        "build-requires": recipe.build_requires, "build-overrides": recipe.build_overrides,
+        "build-constraints": recipe.build_constraints, "graft": recipe.graft,
         "patches": tuple(f"{patch.name} (sha256 {patch.sha256[:12]}): {patch.reason}" for patch in recipe.patches),
     }  # fmt: skip
     for key, texts in lists.items():
         yield from ((key, text) for text in texts)
     single: dict[str, str | int | float | bool | tuple[str, ...]] = {
         "variant": recipe.variant, "kind": recipe.kind or "", "smoke-test": recipe.smoke_test, "memory": recipe.memory,
+        "cythonize": recipe.cythonize, "old-names": recipe.old_names,
         "cpus": recipe.cpus, "time-limit": recipe.time_limit, "exclusive": recipe.exclusive,
         "network": recipe.network_reason or recipe.network,
     }  # fmt: skip

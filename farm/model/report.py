@@ -36,7 +36,8 @@ class Row:
     `required_by` are names of packages, or FILE:LINE of requirements, that ask for it. `seconds` is the build's time,
     `estimate_s` what it is expected to be, in seconds, by past builds; None without any. `url` is where it is from when that
     is no index, without credentials; `commit` is the repository's. `tried` are the earlier attempts of the run, `proposal` is
-    what may heal a package that failed, where that was not tried.
+    what may heal a package that failed, where that was not tried. `advice` is what the index says of
+    other releases of a package that cannot be had, `upgrade` the version of the nearest newer one with a wheel for the target.
     """
 
     name: str
@@ -54,6 +55,8 @@ class Row:
     commit: str = ""
     tried: tuple[Tried, ...] = ()
     proposal: str = ""
+    advice: str = ""
+    upgrade: str = ""
 
     @property
     def healed(self) -> tuple[str, ...]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
-
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from farm.errors import UpstreamError
 from farm.model.client import Client, client_ranks, needed_pip
 from farm.model.demand import IndexOptions
 from farm.model.gap import Cell, Hidden, Impossible, Missing, Presence, Present, Unknown
+from farm.model.releases import python_fits
 from farm.survey.reason import LeftOut, why_left_out, why_no_wheel
 
 if TYPE_CHECKING:
@@ -253,20 +251,6 @@ def choose_sdist(files: Iterable[IndexFile], target: Target) -> IndexFile | None
         return not python_fits(file, target), file.yanked is not False, suffix
 
     return min((file for file in files if file.is_sdist), key=rank, default=None)
-
-
-def python_fits(file: IndexFile, target: Target) -> bool:
-    """Whether a file's Requires-Python admits the target. One that cannot be parsed is ignored, as pip does."""
-    return not file.requires_python or _admits(file.requires_python, target.full_version)
-
-
-@lru_cache(maxsize=4096)
-def _admits(requires_python: str, full_version: str) -> bool:
-    """Remembered: an index repeats few of them, and every file is asked for every target."""
-    try:
-        return SpecifierSet(requires_python).contains(full_version, prereleases=True)
-    except InvalidSpecifier:
-        return True
 
 
 def _note(file: IndexFile, files: tuple[IndexFile, ...]) -> str:

@@ -17,7 +17,8 @@ from packaging.utils import canonicalize_name
 from farm.model.demand import Requirement
 from farm.model.direct import Asked, Settled, Unsettled
 from farm.model.gap import Cell, Impossible, Missing, Present, Unknown
-from farm.survey.detect import best_wheel, python_fits
+from farm.model.releases import python_fits
+from farm.survey.detect import best_wheel
 from farm.survey.reason import why_no_wheel
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from farm.errors import ImageError, UpstreamError
 from farm.model.build import BadSdist, IntegrityError
 from farm.model.gap import Cell, Missing, Present, Unknown
 from farm.model.job import Dependency, Job, JobId, Plan, Proof, Recipe, Refusal, SdistFacts, job_id
+from farm.model.requirements import required
 from farm.survey.detect import policy_of_builds
 from farm.survey.environment import NoEnvironment, environment
 from farm.survey.order import cycles, in_order
@@ -114,7 +115,7 @@ class _Draft:
         recipe = self._ports.recipe(cell.pin, cell.target)
         image = self._ports.image(cell.target, recipe.variant)
         facts = self._facts(cell, cell.presence)
-        needed = self._requirements(cell, (*facts.build_requires, *recipe.build_requires), recipe)
+        needed = self._requirements(cell, required(facts.build_requires, recipe), recipe)
         kind = recipe.kind or ("native" if facts.native else "pure")
         return Job(
             id=job_id(cell.pin, cell.target),

@@ -14,7 +14,7 @@ from packaging.specifiers import SpecifierSet
 
 from farm.model.client import Client, client_ranks, needed_pip
 from farm.model.demand import IndexOptions
-from farm.survey.detect import python_fits
+from farm.model.releases import python_fits
 from farm.survey.reason import why_no_wheel
 
 if TYPE_CHECKING:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from farm.model.lock import Choice
     from farm.model.messages import Command, Event
     from farm.model.package import Pin
+    from farm.model.report import Row
     from farm.model.settings import Settings
     from farm.model.target import Target
     from farm.ports import Catalogue, Progress
@@ -282,6 +283,14 @@ class Farm:
         from farm.survey.plan import plan  # noqa: PLC0415 - the same
 
         return plan(matrix, policy, self.reading(policy.options).plan_ports())
+
+    def advised(self, rows: Sequence[Row]) -> tuple[Row, ...]:
+        """Return the rows with what the index says of other releases of what could not be had."""
+        from farm.survey.advise import advised  # noqa: PLC0415 - only what a command needs
+
+        if self._reading is None:
+            return tuple(rows)
+        return advised(rows, {target.name: target for target in self.settings.targets}, self._reading.upstream)
 
     def hold_run(self) -> None:
         """Take the lock that tells other farms that this run is alive, and so whose its containers are."""

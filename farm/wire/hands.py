@@ -109,6 +109,7 @@ class Workshop:
             verify=VerifyPorts(
                 cancelled=lambda: farm.abandoned,
                 limits=proof,
+                knowledge=knowledge(),
                 clock=farm.clock,
                 inspector=WheelInspector(farm.host_environment),
                 sdists=reading.sdists,

@@ -16,7 +16,7 @@ from farm.model.inputs import Input, as_input, inputs_of
 from farm.model.job import job_key
 from farm.model.outcome import Built, Diagnosis, Failed, StagedWheel, TimedOut
 from farm.model.package import parse_wheel_name
-from farm.work.diagnosis.explain import diagnose
+from farm.work.diagnosis.explain import WHY_LEFT_OUT, diagnose
 from farm.work.heal import PACKAGES_FAILED
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ class _Attempt:
         found = diagnose(told, self._ports.knowledge)
         if known.cause == "repair-failed":
             # A wheel without the binary that it should have: an optional extension could not be compiled, and the log says why.
-            return found if found.cause.startswith(("missing-", "wheel-repair")) else known
+            return found if found.cause.startswith(WHY_LEFT_OUT) else known
         return replace(found, summary=known.summary) if found.cause == "unknown" and not found.line else found
 
     def _fetch(self) -> BuildRequest:

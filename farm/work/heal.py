@@ -7,21 +7,20 @@ docs/decisions/0020 says what may be changed without asking and what may not.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from farm.model.healing import MOST_ATTEMPTS, Mend, Need
-from farm.work import heal_python
+from farm.model.healing import MOST_ATTEMPTS, REQUIREMENT_FAILED, Mend, Need
+from farm.work.heal_build import api, bounds, cmake, old_names, override, pyo3, requires, utf8, version
+from farm.work.heal_case import Case, Change, together_with, with_environment, with_flags
 from farm.work.heal_needs import needs, together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from farm.model.healing import Candidate, MendKind
-    from farm.model.image import ImageSpec
-    from farm.model.job import Job, Recipe
-    from farm.model.outcome import Diagnosis, Failed
-    from farm.model.package import Version
+    from farm.model.healing import Candidate
+    from farm.model.job import Recipe
+    from farm.model.outcome import Diagnosis
 
 _CANDIDATES = 3
 _FEWER_JOBS = (
@@ -29,6 +28,11 @@ _FEWER_JOBS = (
     ("MAX_JOBS", "1"), ("NPY_NUM_BUILD_JOBS", "1"),
 )  # fmt: skip
 _WARNING = re.compile(r"-W(?:error=)?(?P<name>[a-z][a-z0-9+=-]+)")
+_FIXED_WIDTH = re.compile(r"\bu?int(?:8|16|32|64|ptr)_t\b")
+_OLD_CXX = re.compile(
+    r"ISO C\+\+(?:17|20|23)|-Wregister|\b(?:register|auto_ptr|unary_function|binary_function|random_shuffle|bind1st|bind2nd)\b"
+)
+_RUST = re.compile(r"error\[E\d|type annotations needed|could not compile `|#!?\[deny")
 _STRICT = ("implicit-function-declaration", "incompatible-pointer-types", "int-conversion", "implicit-int")
 _PYTHON_LINE = re.compile(
     r"\b(?:Attribute|Import|ModuleNotFound|Type|Key|Value|Name|Index|Assertion|Deprecation)Error\b|distutils|setuptools|\.py\b"
@@ -43,38 +47,6 @@ _IMPORTING = re.compile(r"^imports (?P<module>\w+) on ")
 _DEFAULT_INCLUDE = re.compile(r"^usr/include/(?:\w+-linux-\w+/)?$")
 PACKAGES_FAILED = "system-packages"
 """The cause of an attempt whose system packages could not be installed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """A failed attempt and what may be asked about it.
-
-    `find` asks the image's package database; `dated` gives a project's newest release on the day of the sdist; `images` are the
-    other builder images that serve the target. `memory` is the limit that the build had and `most_memory` what it may have, in
-    bytes. `hints` are system packages that the project's own CI installs.
-    """
-
-    job: Job
-    failure: Failed
-    find: Callable[[Need], tuple[Candidate, ...]]
-    dated: Callable[[str], Version | None]
-    images: tuple[ImageSpec, ...] = ()
-    memory: int = 0
-    most_memory: int = 0
-    hints: tuple[str, ...] = ()
-    impossible: frozenset[tuple[MendKind, str]] = field(default_factory=frozenset)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Change:
-    kind: MendKind
-    what: str
-    edit: Callable[[Recipe], Recipe]
-    why: str = ""
-    image: ImageSpec | None = None
-    pause_s: float = 0.0
-    apply: bool = True
-    path: str = ""
 
 
 def next_mend(case: Case) -> Mend | None:
@@ -112,15 +84,15 @@ def _standing(case: Case) -> tuple[Diagnosis, bool]:
     return found, same and (bool(found.subject) or found.line == last.diagnosis.line)
 
 
-def _changes(case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:
+def _changes(case: Case, diagnosis: Diagnosis) -> Iterator[Change]:
     ways = _WAYS.get(diagnosis.cause)
     if ways is None and diagnosis.cause in {"unknown", "build-failed"} and _PYTHON_LINE.search(diagnosis.line):
-        ways = (_bounds,)
+        ways = (bounds,)
     for way in ways or ():
         yield from way(case, diagnosis)
 
 
-def _system(case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:
+def _system(case: Case, diagnosis: Diagnosis) -> Iterator[Change]:
     yield from _include(case, diagnosis)
     several = [found[0] for need in together(diagnosis) if (found := case.find(need))]
     if len(several) > 1:
@@ -137,7 +109,7 @@ def _platform(case: Case) -> str:
     return {"debian": "debian", "manylinux": "rhel", "musllinux": "alpine"}[case.job.image.family]
 
 
-def _package(case: Case, *candidates: Candidate) -> _Change:
+def _package(case: Case, *candidates: Candidate) -> Change:
     family = case.job.image.family
     names = tuple(candidate.package for candidate in candidates)
 
@@ -146,10 +118,10 @@ def _package(case: Case, *candidates: Candidate) -> _Change:
         packages[family] = tuple(dict.fromkeys((*packages.get(family, ()), *names)))
         return replace(recipe, system_packages=tuple(sorted(packages.items())))
 
-    return _Change(kind="system-package", what=" ".join(names), edit=edit, path=candidates[0].path)
+    return Change(kind="system-package", what=" ".join(names), edit=edit, path=candidates[0].path)
 
 
-def _include(case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:
+def _include(case: Case, diagnosis: Diagnosis) -> Iterator[Change]:
     """A header of a package that is installed but lies in a folder of its own, where the compiler does not look."""
     last = case.job.trials[-1] if case.job.trials else None
     if (
@@ -161,148 +133,75 @@ def _include(case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:
     folder = last.mend.path.removesuffix(diagnosis.subject)
     if not _DEFAULT_INCLUDE.match(folder):
         where = f"/{folder.rstrip('/')}"
-        yield replace(_environment((("C_INCLUDE_PATH", where), ("CPLUS_INCLUDE_PATH", where))), path=last.mend.path)
+        yield replace(with_environment((("C_INCLUDE_PATH", where), ("CPLUS_INCLUDE_PATH", where))), path=last.mend.path)
 
 
-def _environment(pairs: tuple[tuple[str, str], ...]) -> _Change:
-    def edit(recipe: Recipe) -> Recipe:
-        return replace(recipe, environment=tuple(sorted((dict(recipe.environment) | dict(pairs)).items())))
-
-    return _Change(kind="environment", what=" ".join(f"{name}={value}" for name, value in pairs), edit=edit)
-
-
-def _flags(names: tuple[str, ...], *more: str) -> _Change:
-    flags = (*(f"-Wno-error={name}" for name in names), *more)
-
-    def edit(recipe: Recipe) -> Recipe:
-        environment = dict(recipe.environment)
-        old = environment.get("CFLAGS", "").split()
-        environment["CFLAGS"] = " ".join((*old, *(flag for flag in flags if flag not in old)))
-        return replace(recipe, environment=tuple(sorted(environment.items())))
-
-    return _Change(kind="environment", what=f"CFLAGS {' '.join(flags)}", edit=edit)
-
-
-def _compiler(case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:
+def _compiler(case: Case, diagnosis: Diagnosis) -> Iterator[Change]:
     line = f"{diagnosis.line} -W{diagnosis.subject}"
+    if _RUST.search(line):
+        yield from _images(case, diagnosis)
+        return
     if "multiple definition" in line:
-        yield _flags((), "-fcommon")
+        yield with_flags("-fcommon")
+    if _FIXED_WIDTH.search(line):
+        # GCC 13's C++ headers no longer bring <cstdint> along. Older setuptools compiles C++ with CFLAGS, which C must take too.
+        yield together_with(with_flags("-include stdint.h"), with_flags("-include cstdint", variable="CXXFLAGS"))
+    if _OLD_CXX.search(line):
+        # To C it is a warning.
+        yield together_with(with_flags("-std=gnu++14"), with_flags("-std=gnu++14", variable="CXXFLAGS"))
     named = tuple(
         dict.fromkeys(m["name"] for m in _WARNING.finditer(line) if m["name"] not in {"error", "all", "extra"})
     )
     strict = tuple(name for name in named if name in _STRICT or "-" in name)
     if strict:
-        yield _flags(strict)
-    yield _flags(_STRICT, "-std=gnu17")
+        yield with_flags(*(f"-Wno-error={name}" for name in strict))
+    yield with_flags(*(f"-Wno-error={name}" for name in _STRICT), "-std=gnu17")
     yield from _images(case, diagnosis)
 
 
-def _images(case: Case, _: Diagnosis) -> Iterator[_Change]:
+def _images(case: Case, _: Diagnosis) -> Iterator[Change]:
     # Which variant it is built in is the user's word where a recipe names one.
     for spec in () if case.job.recipe.variant else case.images:
         if spec != case.job.image:
-            yield _Change(kind="image", what=spec.name, edit=lambda recipe: recipe, image=spec)
+            yield Change(kind="image", what=spec.name, edit=lambda recipe: recipe, image=spec)
 
 
-def _constraint(text: str, why: str = "") -> _Change:
-    def edit(recipe: Recipe) -> Recipe:
-        return replace(recipe, build_constraints=tuple(dict.fromkeys((*recipe.build_constraints, text))))
-
-    return _Change(kind="build-constraint", what=text, edit=edit, why=why)
-
-
-def _bounds(case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:
-    for text in heal_python.bounds_by_symptom(f"{diagnosis.line} {diagnosis.subject}"):
-        yield _constraint(text)
-    uploaded = case.job.sdist.upload_time
-    if uploaded is None:
-        return
-    names = frozenset(dependency.pin.name for dependency in case.job.requires) | {"setuptools"}
-    for text in heal_python.bounds_by_date(names, case.job.target.python, case.dated):
-        yield _constraint(text, f"the sdist is of {uploaded:%Y-%m-%d}; {diagnosis.line or diagnosis.summary}")
-
-
-def _requires(case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:
-    project = heal_python.project_of(diagnosis.subject)
-    if not project:
-        return
-    module = diagnosis.subject.split(".", maxsplit=1)[0]
-    then = case.dated(project.lower()) if project.lower() in {"numpy", "cython"} else None
-    limits = [heal_python.bound(project.lower(), then, case.job.target.python)] if then else []
-    limits += ["setuptools<81"] if module == "pkg_resources" else []
-
-    def edit(recipe: Recipe) -> Recipe:
-        return replace(
-            recipe,
-            build_requires=tuple(dict.fromkeys((*recipe.build_requires, project))),
-            build_constraints=tuple(dict.fromkeys((*recipe.build_constraints, *limits))),
-        )
-
-    yield _Change(kind="build-requires", what=" ".join((project, *(f"({limit})" for limit in limits))), edit=edit)
-
-
-def _regenerate(case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:
-    """C that an old Cython wrote does not fit a new Python; many sdists write it again where Cython is there."""
-    if diagnosis.cause == "python-api-removed":
-        yield from _requires(case, replace(diagnosis, subject="Cython"))
-
-
-def _memory(case: Case, _: Diagnosis) -> Iterator[_Change]:
-    yield replace(_environment(_FEWER_JOBS), what="one job at a time")
+def _memory(case: Case, _: Diagnosis) -> Iterator[Change]:
+    yield replace(with_environment(_FEWER_JOBS), what="one job at a time")
     more = min(2 * max(case.memory, case.job.recipe.memory), case.most_memory)
     if more > max(case.memory, case.job.recipe.memory):
-        yield _Change(kind="memory", what=f"{more >> 20} MiB", edit=lambda recipe: replace(recipe, memory=more))
+        yield Change(kind="memory", what=f"{more >> 20} MiB", edit=lambda recipe: replace(recipe, memory=more))
 
 
-def _again(case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:
+def _again(case: Case, diagnosis: Diagnosis) -> Iterator[Change]:
     if case.failure.transient:
         return  # the machine has tried again, whether failures are healed or not
     yield from _system(case, diagnosis)
     # A download that nobody checks: for a person to allow.
-    yield _Change(kind="network", what="network = true", edit=lambda recipe: replace(recipe, network=True), apply=False)
+    yield Change(kind="network", what="network = true", edit=lambda recipe: replace(recipe, network=True), apply=False)
 
 
-def _version(case: Case, _: Diagnosis) -> Iterator[_Change]:
-    version = str(case.job.pin.version)
-    yield _environment((("PBR_VERSION", version), ("SETUPTOOLS_SCM_PRETEND_VERSION", version)))
-
-
-def _pyo3(case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:
-    if "pyo3" in f"{diagnosis.line} {diagnosis.subject}".lower():
-        yield _environment((("PYO3_USE_ABI3_FORWARD_COMPATIBILITY", "1"),))
-    yield from _bounds(case, diagnosis)
-
-
-def _graft(case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:
+def _graft(case: Case, diagnosis: Diagnosis) -> Iterator[Change]:
     """A library that PEP 513 and 600 let wheels expect of every system; the clean room, like many a container, lacks it."""
     lacking = _LACKING.search(diagnosis.line)
     if case.job.kind == "native" and lacking and lacking["name"] in _GRAFTED:
-        yield _Change(
+        yield Change(
             kind="graft", what=lacking["name"], edit=lambda recipe: replace(recipe, graft=tuple(dict.fromkeys((*recipe.graft, *_GRAFTED))))
         )
 
 
-def _skip(_case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:
+def _skip(_case: Case, diagnosis: Diagnosis) -> Iterator[Change]:
     """A module that runs only inside a server or on a machine with some device: leaving it out of the proof is for a person."""
     importing = _IMPORTING.search(diagnosis.summary)
     if importing:
         name = importing["module"]
-        yield _Change(
+        yield Change(
             kind="skip-imports", what=name, apply=False,
             edit=lambda recipe: replace(recipe, skip_imports=tuple(sorted({name: diagnosis.summary, **dict(recipe.skip_imports)}.items()))),
         )  # fmt: skip
 
 
-def _utf8(_case: Case, _: Diagnosis) -> Iterator[_Change]:
-    yield _environment((("PYTHONUTF8", "1"),))
-
-
-def _cmake(_case: Case, _: Diagnosis) -> Iterator[_Change]:
-    yield _environment((("CMAKE_POLICY_VERSION_MINIMUM", "3.5"),))
-    yield _constraint("cmake<4")
-
-
-_WAYS: dict[str, tuple[Callable[[Case, Diagnosis], Iterator[_Change]], ...]] = {
+_WAYS: dict[str, tuple[Callable[[Case, Diagnosis], Iterator[Change]], ...]] = {
     "missing-c-compiler": (_system, _images),
     "missing-cxx-compiler": (_system, _images),
     "missing-fortran-compiler": (_system, _images),
@@ -318,16 +217,17 @@ _WAYS: dict[str, tuple[Callable[[Case, Diagnosis], Iterator[_Change]], ...]] = {
     "incompatible-system-library": (_images,),
     "wheel-repair": (_system,),
     "repair-failed": (_system,),
-    "missing-python-build-dep": (_requires, _bounds),
-    "incompatible-build-dep": (_bounds,),
-    "invalid-metadata": (_bounds,),
-    "invalid-project-config": (_bounds,),
-    "python-stdlib-removed": (_requires, _bounds),
-    "python-api-removed": (_regenerate, _bounds),
-    "unsupported-python": (_pyo3,),
-    "build-tool-too-new": (_cmake,),
-    "version-from-vcs": (_version,),
-    "locale-encoding": (_utf8,),
+    REQUIREMENT_FAILED: (override,),
+    "missing-python-build-dep": (requires, bounds),
+    "incompatible-build-dep": (bounds,),
+    "invalid-metadata": (bounds,),
+    "invalid-project-config": (bounds,),
+    "python-stdlib-removed": (requires, old_names, bounds),
+    "python-api-removed": (api,),
+    "unsupported-python": (pyo3,),
+    "build-tool-too-new": (cmake,),
+    "version-from-vcs": (version,),
+    "locale-encoding": (utf8,),
     "out-of-memory": (_memory,),
     "killed": (_memory,),
     "network": (_again,),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from farm.model.outcome import Diagnosis, Failed
     from farm.model.package import Version
 
-_PYTHON_SIDE = frozenset({"build-constraint", "build-requires", "environment"})
+_PYTHON_SIDE = frozenset({"build-constraint", "build-override", "build-requires", "cythonize", "old-names", "environment"})
 
 
 def learned(job: Job, configured: Recipe, at: datetime) -> Learned | None:

@@ -11,18 +11,23 @@ from farm.model.healing import Trial
 from farm.model.job import Dependency
 from farm.model.messages import MendDone
 from farm.model.package import Pin, make_pin
-from farm.work.heal import Case, next_mend
+from farm.model.releases import nearest_with_wheel
+from farm.model.requirements import required
+from farm.work.heal import next_mend
+from farm.work.heal_case import Case
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from farm.model.healing import Candidate, HealMode, Mend, MendKind, Need
-    from farm.model.job import Job, Recipe
+    from farm.model.job import Job, Recipe, SdistFacts
     from farm.model.messages import Mend as MendCommand
-    from farm.model.package import IndexFile, Version
+    from farm.model.package import IndexFile, NormalizedName, Project, Version
     from farm.model.target import Target
     from farm.ports import Images, Index, Lessons, Progress, Providers, Sdists, Toolbox
+
+_OF_THE_ENVIRONMENT = ("build_requires", "build_constraints", "build_overrides", "cythonize")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +58,11 @@ def mend(command: MendCommand, ports: MendPorts) -> MendDone:
     job, failure = command.job, command.failure
     impossible: set[tuple[MendKind, str]] = set()
     ask = _Asking(job, ports)
+    facts = ask.facts()
     case = Case(
-        job=job, failure=failure, find=ask.find, dated=ask.dated, images=ports.images.alternatives(job.target),
-        memory=ports.memory, most_memory=ports.most_memory, hints=ask.hints(),
+        job=job, failure=failure, find=ask.find, dated=ask.dated, nearest=ask.nearest, images=ports.images.alternatives(job.target),
+        memory=ports.memory, most_memory=ports.most_memory, hints=facts.hints if facts else (),
+        cython=bool(facts and facts.cython),
     )  # fmt: skip
     while not ports.cancelled():
         found = next_mend(replace(case, impossible=frozenset(impossible)))
@@ -82,11 +89,11 @@ def mend(command: MendCommand, ports: MendPorts) -> MendDone:
 def _requires(job: Job, found: Mend, ports: MendPorts) -> tuple[Dependency, ...] | None:
     """Return the build environment under the new recipe; None when it has no solution or a wheel of it is missing."""
     old, new = job.recipe, found.recipe
-    if (old.build_requires, old.build_constraints) == (new.build_requires, new.build_constraints):
+    if all(getattr(old, part) == getattr(new, part) for part in _OF_THE_ENVIRONMENT):
         return job.requires
     try:
         facts = ports.sdists.facts(job.pin, job.sdist)
-        files = ports.toolbox.wheels((*facts.build_requires, *new.build_requires), new, job.target)
+        files = ports.toolbox.wheels(required(facts.build_requires, new), new, job.target)
     except (BuildFailed, BadSdist, IntegrityError, UpstreamError) as error:
         ports.progress.say(job.id, f"{found.text} is not possible: {error.reason.splitlines()[0]}")
         return None
@@ -120,21 +127,28 @@ class _Asking:
     def dated(self, name: str) -> Version | None:
         """Return a project's newest final release on the day of the sdist; None where that cannot be told."""
         day = self._job.sdist.upload_time
-        if day is None:
+        page = self._page(make_pin(name, "0").name) if day is not None else None
+        if page is None or day is None:
             return None
+        files = page.files
+        return max((version for file in files if (version := _released_by(file, day))), default=None)
+
+    def nearest(self, pin: Pin) -> Version | None:
+        page = self._page(pin.name)
+        return nearest_with_wheel(page, pin.version, self._job.target) if page else None
+
+    def _page(self, name: NormalizedName) -> Project | None:
         try:
-            page = self._ports.upstream.project(make_pin(name, "0").name)
+            return self._ports.upstream.project(name)
         except UpstreamError:
             self.unanswered = True
             return None
-        files = page.files if page else ()
-        return max((version for file in files if (version := _released_by(file, day))), default=None)
 
-    def hints(self) -> tuple[str, ...]:
+    def facts(self) -> SdistFacts | None:
         try:
-            return self._ports.sdists.facts(self._job.pin, self._job.sdist).hints
+            return self._ports.sdists.facts(self._job.pin, self._job.sdist)
         except (BadSdist, IntegrityError, UpstreamError):
-            return ()
+            return None
 
 
 def _released_by(file: IndexFile, day: datetime) -> Version | None:

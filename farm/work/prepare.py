@@ -8,6 +8,7 @@ from farm.errors import EngineError, FarmError, ImageError, StoreError
 from farm.model.build import BuildRequest
 from farm.model.image import of_variant
 from farm.model.job import Job, job_id
+from farm.model.requirements import required
 from farm.work.build import EPOCH_WITHOUT_UPLOAD_TIME, path_of
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def _request(job: Job, facts: SdistFacts, room: Room, attempt: str, ports: Build
 
     image = ports.images.overlay(ports.images.ensure(job.image, say), job.recipe.packages_for(job.image.family), say)
     folder = room.folder("wheels")
-    wanted = (*facts.build_requires, *job.recipe.build_requires)
+    wanted = required(facts.build_requires, job.recipe)
     for file in ports.toolbox.wheels(wanted, job.recipe, job.target):
         room.place(path_of(file, ports), folder, file.filename)
     request = BuildRequest(

@@ -12,6 +12,7 @@ from farm.errors import UpstreamError
 from farm.model.build import IntegrityError, Limits, ProofRequest, WheelFacts
 from farm.model.outcome import Diagnosis, Failed, Verdict, Verified
 from farm.model.package import parse_wheel_name
+from farm.work.diagnosis.explain import WHY_LEFT_OUT, diagnose
 from farm.work.metadata import drift, identity_faults
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from farm.model.job import Proof
     from farm.model.messages import Verify
     from farm.ports import Catalogue, Clock, Downloads, Images, Inspector, Progress, Prover, Room, Rooms, Sdists, Store
+    from farm.work.diagnosis.explain import Knowledge
+
+_NOT_COMPILED = 'sources to compile gave a wheel without compiled code; if that is meant, set kind = "pure" in a recipe'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +34,7 @@ class VerifyPorts:
 
     cancelled: Callable[[], bool]
     limits: Limits
+    knowledge: Knowledge
     clock: Clock
     inspector: Inspector
     sdists: Sdists
@@ -60,7 +65,8 @@ def _verified(command: Verify, room: Room, ports: VerifyPorts, started: float) -
     facts = ports.inspector.inspect(wheel)
     faults = _faults(command, facts, ports)
     if faults:
-        diagnosis = Diagnosis(cause="rejected", summary="; ".join(faults))
+        diagnosis = _why_left_out(command, ports) if faults == (_NOT_COMPILED,) else None
+        diagnosis = diagnosis or Diagnosis(cause="rejected", summary="; ".join(faults))
         return _rejected(command, "check", diagnosis, ports, started)
     verdicts = []
     for proof in command.proofs:
@@ -82,13 +88,19 @@ def _faults(command: Verify, facts: WheelFacts, ports: VerifyPorts) -> tuple[str
         tags = ", ".join(sorted(map(str, name.tags)))
         faults.append(f"its tags ({tags}) do not fit the target {job.target}")
     if job.kind == "native" and not facts.native:
-        faults.append('sources to compile gave a wheel without compiled code; if that is meant, set kind = "pure" in a recipe')
+        faults.append(_NOT_COMPILED)
     if facts.metadata:
         faults.extend(identity_faults(facts.metadata, job.pin))
         static = ports.sdists.facts(job.pin, job.sdist)
         if static.metadata and not static.provisional:
             faults.extend(drift(static.metadata, facts.metadata))
     return tuple(faults)
+
+
+def _why_left_out(command: Verify, ports: VerifyPorts) -> Diagnosis | None:
+    """What the build's log says of the extension that was left out; None where it does not say."""
+    found = diagnose(ports.rooms.log_lines(command.built.attempt), ports.knowledge)
+    return replace(found, summary=f"its extension was left out: {found.summary}") if found.cause.startswith(WHY_LEFT_OUT) else None
 
 
 def _prove(command: Verify, proof: Proof, facts: WheelFacts, room: Room, ports: VerifyPorts) -> Verdict:

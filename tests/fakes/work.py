@@ -347,7 +347,8 @@ class Bench:
 
     def verify_ports(self) -> VerifyPorts:
         return VerifyPorts(
-            cancelled=lambda: self.stopped, limits=LIMITS, clock=self.clock, inspector=self.inspector, sdists=self.sdists,
+            cancelled=lambda: self.stopped, limits=LIMITS, knowledge=knowledge(), clock=self.clock,
+            inspector=self.inspector, sdists=self.sdists,
             downloads=self.downloads, images=self.images, prover=self.prover, store=self.store, catalogue=self.catalogue,
             rooms=self.rooms, progress=self.progress,
         )  # fmt: skip

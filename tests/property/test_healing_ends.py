@@ -11,7 +11,8 @@ from farm.model.healing import MOST_ATTEMPTS, Candidate, Need, Trial, mended
 from farm.model.outcome import Diagnosis, Failed, Remedy
 from farm.model.package import Version
 from farm.work import heal
-from farm.work.heal import PACKAGES_FAILED, Case, next_mend
+from farm.work.heal import PACKAGES_FAILED, next_mend
+from farm.work.heal_case import Case
 from tests.fakes import nouns
 
 CAUSES = (*heal._WAYS, "unknown", "broken-sdist", PACKAGES_FAILED)  # every cause there is a way for

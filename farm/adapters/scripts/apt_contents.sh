@@ -22,8 +22,10 @@ Acquire::IndexTargets::deb::Contents-deb {
 };
 CONF
 export APT_CONFIG="${folder}/apt.conf"
-apt-get update -q
+# A mirror in the middle of its update has some indexes and not others: what is there is used, unless nothing is.
+apt-get update -q || :
 lists() { apt-get indextargets --format '$(FILENAME)' "Created-By: $1"; }
+[ -n "$(lists Contents-deb)" ]
 header='[^ ]*\.(h|hh|hpp|hxx|inc|mod)'
 for list in $(lists Contents-deb); do
     /usr/lib/apt/apt-helper cat-file "${list}"

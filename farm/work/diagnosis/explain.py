@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from farm.work.diagnosis.rules import Rules
 
+WHY_LEFT_OUT = ("missing-", "wheel-repair", "python-api-removed", "compiler-too-new", "incompatible-", "out-of-memory")
+"""How causes begin for which a project leaves out an extension that is optional, and goes on."""
+
 _SMALL = 1 << 18
 _SHOWN = 500
 _RANK: dict[Confidence, int] = {"none": 0, "low": 1, "medium": 2, "high": 3}

@@ -94,6 +94,13 @@ def test_only_a_recipe_opens_the_network(tmp_path):
     assert "--network=bridge" in read_by_cibuildwheel(tmp_path, asked).container_engine.create_args
 
 
+def test_old_c_is_written_anew_before_the_build_only_where_a_recipe_says_so(tmp_path):
+    recipe = Recipe(cythonize="cython<3")
+    assert read_by_cibuildwheel(tmp_path, request(tmp_path, recipe)).before_build == "python -I /project/cythonize.py /project"
+    (tmp_path / "plain").mkdir()
+    assert not read_by_cibuildwheel(tmp_path / "plain", request(tmp_path)).before_build
+
+
 def test_a_recipe_has_the_last_word_on_the_environment(tmp_path):
     assert build_environment(request(tmp_path, Recipe(environment=(("MAKEFLAGS", "-j1"),))))["MAKEFLAGS"] == "-j1"
 

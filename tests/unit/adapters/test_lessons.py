@@ -28,6 +28,7 @@ RECIPE = Recipe(
     skip_imports=(("demo.gui", "no \"display\""),), cpus=0.5,
     smoke_test=("python", "-c", "import demo\nassert demo.x\t\x7f"), time_limit=90.0, exclusive=True, variant="bookworm", network=True,
     network_reason="a grammar", kind="pure", config_settings=(("--x", "y"),),
+    build_overrides=("numpy==1.23.2",), cythonize="cython<3.1", old_names=True,
 )  # fmt: skip
 LESSON = Learned(
     name=make_pin("demo", "1.2").name, version="1.2", versions="==1.*,<=1.2", python="cp311", target=CP311.name, recipe=RECIPE,

@@ -368,3 +368,16 @@ before-all = ["apk add --no-cache libxml2-dev", "make"]
 """
     assert facts({"pyproject.toml": text}).hints == ("libxml2-devel", "libxml2-dev")
     assert facts({"pyproject.toml": "[tool.cibuildwheel]\noverrides = 3\nbefore-all = 1\n"}).hints == ()
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"demo/_fast.pyx": "", "demo/_fast.c": ""}, True),
+        ({"src/fast.pyx": "", "src/fast.cpp": ""}, True),
+        ({"demo/_fast.pyx": "", "other/_fast.c": ""}, False),
+        ({"demo/_fast.c": ""}, False),
+    ],
+)
+def test_c_that_cython_wrote_is_told_by_the_source_beside_it(facts: Facts, files: dict[str, str], expected: bool) -> None:
+    assert facts({"setup.py": EXTENSION, **files}).cython is expected

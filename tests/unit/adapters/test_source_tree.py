@@ -11,6 +11,7 @@ import pytest
 
 from farm.adapters.source_tree import add_build_requires, unpack
 from farm.model.build import BadSdist
+from farm.model.job import Recipe
 from tests.projects.sdist import make_sdist, write_tar
 
 
@@ -136,12 +137,21 @@ def test_a_recipes_requirements_are_added_and_nothing_else_changes(tmp_path, tex
     path = tmp_path / "pyproject.toml"
     if text:
         path.write_text(text)
-    add_build_requires(tmp_path, ("numpy<2", "cython; python_version>'3'"))
+    add_build_requires(tmp_path, Recipe(build_requires=("numpy<2", "cython; python_version>'3'")))
     assert requires_of(path) == [*before, "numpy<2", "cython; python_version>'3'"]
 
 
+def test_an_override_takes_the_place_of_all_of_its_name_and_adds_none(tmp_path):
+    path = tmp_path / "pyproject.toml"
+    old = "'setuptools', \"NumPy==1.17.3; python_version<'3.9'\", 'numpy==1.19.3'"
+    path.write_text(f"[build-system]\nrequires = [{old}]\n[tool.x]\ny = 1\n")
+    add_build_requires(tmp_path, Recipe(build_overrides=("numpy==1.23.2", "scipy==1.9"), build_requires=("wheel",)))
+    assert requires_of(path) == ["setuptools", "numpy==1.23.2", "wheel"]
+    assert "[tool.x]\ny = 1" in path.read_text()
+
+
 def test_without_a_recipe_the_file_is_left_alone(tmp_path):
-    add_build_requires(tmp_path, ())
+    add_build_requires(tmp_path, Recipe())
     assert not (tmp_path / "pyproject.toml").exists()
 
 
@@ -152,7 +162,7 @@ def test_a_file_that_cannot_be_edited_with_certainty_is_left_alone(tmp_path, tex
     path = tmp_path / "pyproject.toml"
     path.write_text(text)
     try:
-        add_build_requires(tmp_path, ("b",))
+        add_build_requires(tmp_path, Recipe(build_requires=("b",)))
     except BadSdist:
         assert path.read_text() == text
     else:

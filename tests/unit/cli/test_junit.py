@@ -66,3 +66,10 @@ def test_the_story_of_a_healed_build_is_told() -> None:
     text = case.findtext("system-out") or ""
     assert "attempt a1: a header is missing: <foo.h>" in text
     assert "healed by system package libfoo-dev" in text
+
+
+def test_where_a_wheel_can_be_had_instead_is_told() -> None:
+    advice = "2.0 is the nearest newer release with a wheel"
+    case = parse(Report(targets=(TARGET,), rows=(replace(row("failed"), upgrade="2.0", advice=advice),))).find("testsuite/testcase")
+    assert case is not None
+    assert f"==2.0: {advice}" in (case.findtext("system-out") or "")

@@ -16,8 +16,10 @@ from farm.model.messages import Build, BuildDone, Mend, MendDone, Stop, VerifyDo
 from farm.model.outcome import Diagnosis, Failed
 from farm.model.report import Report, Row
 from farm.work.carry import carry
+from farm.work.mend import mend
 from tests.fakes import nouns
-from tests.fakes.work import Bench, FakeImages, FakeProviders, FakeToolbox, make_bench, makes
+from tests.fakes.index import FakeIndex
+from tests.fakes.work import Bench, FakeImages, FakeProviders, FakeToolbox, StaticSdists, make_bench, makes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -246,13 +248,38 @@ def test_what_cannot_be_healed_blocks_as_ever_and_a_stop_mends_nothing() -> None
     machine = Machine(Plan(jobs=(first, second)), limit=4, heal=True)
     machine.start()
     machine.on(BuildDone(job=first.id, outcome=nouns.failed(first.id)))
-    assert machine.on(MendDone(job=first.id)) == ()
+    (asked,) = machine.on(MendDone(job=first.id))
+    assert isinstance(asked, Mend)
+    assert (asked.job, asked.failure.diagnosis.cause, asked.failure.diagnosis.subject) == (second, "build-requirement", "first==1")
+    assert machine.on(MendDone(job=second.id)) == ()
     assert [progress.state for progress in machine.jobs] == ["failed", "blocked"]
+    assert machine.jobs[1].why == first.id
     stopped = Machine(Plan(jobs=(first,)), limit=4, heal=True)
     stopped.start()
     stopped.on(Stop())
     assert stopped.on(BuildDone(job=first.id, outcome=nouns.failed(first.id))) == ()
     assert stopped.jobs[0].state == "failed"
+
+
+def test_a_pin_that_cannot_be_built_gives_way_to_the_next_release_with_a_wheel(bench: Bench) -> None:
+    pinned = nouns.job("numpy==1.17.3")
+    job = nouns.job("demo==1.0", needs=(pinned,))
+    bench.upstream = FakeIndex(nouns.project("numpy", "numpy-1.19.0.tar.gz", "numpy-1.23.2-cp311-cp311-manylinux_2_17_x86_64.whl"))
+    wheel = nouns.index_file("numpy-1.23.2-cp311-cp311-manylinux_2_17_x86_64.whl")
+    bench.sdists = StaticSdists(build_requires=("numpy==1.17.3; python_version>='3.8'",))
+    bench.toolbox = FakeToolbox(files={"numpy==1.23.2": wheel})
+    failed = nouns.failed(pinned.id)
+    machine = Machine(Plan(jobs=(pinned, job)), limit=4, heal=True)
+    machine.start()
+    machine.on(BuildDone(job=pinned.id, outcome=failed))
+    (asked,) = machine.on(MendDone(job=pinned.id))
+    assert isinstance(asked, Mend)
+    done = mend(asked, bench.mend_ports())
+    assert done.better is not None
+    assert done.better.recipe.build_overrides == ("numpy==1.23.2",)
+    assert done.better.needs == ()
+    (build,) = machine.on(done)
+    assert isinstance(build, Build)
 
 
 def test_a_wheel_that_lacks_its_optional_binary_is_healed_by_what_the_log_says_before(bench: Bench) -> None:

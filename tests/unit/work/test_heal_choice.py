@@ -15,7 +15,8 @@ from farm.model.messages import Mend
 from farm.model.outcome import Diagnosis, Failed, Remedy
 from farm.model.package import IndexFile, Project, Version, make_pin
 from farm.model.target import parse_target
-from farm.work.heal import Case, next_mend
+from farm.work.heal import next_mend
+from farm.work.heal_case import Case
 from farm.work.mend import mend
 from tests.fakes import nouns
 from tests.fakes.index import FakeIndex
@@ -33,6 +34,7 @@ CP314 = parse_target("cp314-manylinux_2_43_x86_64")
 def change(
     cause: str, subject: str = "", line: str = "", *, stage: str = "build", target: Target = nouns.CP311,
     has: Mapping[tuple[str, str], str] | None = None, remedies: tuple[Remedy, ...] = (), hints: tuple[str, ...] = (),
+    cython: bool = False,
 ) -> str:  # fmt: skip
     """Return the first change that is tried at a job which fails so, empty for none."""
     diagnosis = Diagnosis(cause=cause, summary="s", subject=subject, line=line, remedies=remedies)
@@ -45,7 +47,7 @@ def change(
 
     failure = Failed(attempt="a1", stage=stage, diagnosis=diagnosis, seconds=1.0)
     dates = {"setuptools": Version("57.4"), "numpy": Version("1.21.0"), "cython": Version("0.29.24")}
-    found = next_mend(Case(job=job, failure=failure, find=find, dated=dates.get, memory=1, most_memory=4, hints=hints))
+    found = next_mend(Case(job=job, failure=failure, find=find, dated=dates.get, memory=1, most_memory=4, hints=hints, cython=cython))
     return found.text if found else ""
 
 
@@ -77,14 +79,18 @@ def test_a_missing_thing_is_looked_up_by_its_kind(cause: str, subject: str, line
     ("cause", "subject", "line", "expected"),
     [
         ("incompatible-build-dep", "", "error in demo setup command: use_2to3 is invalid.", "build constraint setuptools<58"),
-        ("incompatible-build-dep", "", "demo.pyx:3:1: undeclared name not builtin: long", "build constraint Cython<3"),
-        ("incompatible-build-dep", "", "AttributeError: something of long ago", "build constraint setuptools<=57.4"),
-        ("unknown", "", "TypeError: canonicalize() in setup.py", "build constraint setuptools<=57.4"),
+        ("incompatible-build-dep", "", "demo.pyx:3:1: undeclared name not builtin: long", "build constraint cython<3"),
+        ("incompatible-build-dep", "", "AttributeError: something of long ago", "build constraint setuptools<=57.4 cython<3 numpy<2"),
+        ("unknown", "", "TypeError: canonicalize() in setup.py", "build constraint setuptools<=57.4 cython<3 numpy<2"),
         ("missing-python-build-dep", "numpy", "No module named 'numpy'", "build requirement numpy (numpy<2)"),
         ("missing-python-build-dep", "pkg_resources", "No module named 'pkg_resources'", "build requirement setuptools (setuptools<81)"),
         ("python-stdlib-removed", "distutils", "No module named 'distutils'", "build requirement setuptools"),
         ("compiler-too-new", "int-conversion", "error: [-Wint-conversion]", "environment CFLAGS -Wno-error=int-conversion"),
         ("compiler-too-new", "x", "multiple definition of `x'", "environment CFLAGS -fcommon"),
+        ("compiler-too-new", "int64_t", "x.h:1: error: 'int64_t' does not name a type",
+         "environment CFLAGS -include stdint.h CXXFLAGS -include cstdint"),
+        ("compiler-too-new", "register", "x.cc:1: error: ISO C++17 does not allow 'register' storage class specifier [-Wregister]",
+         "environment CFLAGS -std=gnu++14 CXXFLAGS -std=gnu++14"),
         ("version-from-vcs", "", "unable to detect version", "environment PBR_VERSION=1.0 SETUPTOOLS_SCM_PRETEND_VERSION=1.0"),
         ("build-tool-too-new", "cmake", "Compatibility with CMake < 3.5", "environment CMAKE_POLICY_VERSION_MINIMUM=3.5"),
         ("unsupported-python", "PyO3", "newer than PyO3's maximum", "environment PYO3_USE_ABI3_FORWARD_COMPATIBILITY=1"),
@@ -101,6 +107,45 @@ def test_the_first_change(cause: str, subject: str, line: str, expected: str) ->
 
 def test_an_old_setuptools_is_not_taken_where_it_cannot_run() -> None:
     assert change("incompatible-build-dep", "", "AttributeError: long ago", target=CP314) == "build constraint setuptools<67"
+
+
+@pytest.mark.parametrize(
+    ("target", "bound"),
+    [(nouns.CP311, "cython<3"), (nouns.CP313, "cython<3.1"), (CP314, "cython")],
+)
+def test_old_c_is_written_anew_by_a_cython_that_knows_the_python(target: Target, bound: str) -> None:
+    expected = f"C written anew by {bound}"
+    assert change("python-api-removed", "ob_digit", "x.c:1: error: no member named 'ob_digit'", target=target, cython=True) == expected
+
+
+def test_c_that_nobody_generated_is_left_alone() -> None:
+    assert change("python-api-removed", "exc_type", "x.c:1: error: no member named 'exc_type'") == ""
+    line = "x.c:1: error: implicit declaration of function '_PyGC_FINALIZED'"
+    assert change("python-api-removed", "_PyGC_FINALIZED", line) == "environment CFLAGS -D_PyGC_FINALIZED=PyObject_GC_IsFinalized"
+
+
+def test_a_bound_that_no_release_for_the_python_meets_is_not_tried() -> None:
+    line = "error in demo setup command: use_2to3 is invalid."
+    assert change("incompatible-build-dep", "", line, target=nouns.CP311) == "build constraint setuptools<58"
+    assert change("incompatible-build-dep", "", line, target=nouns.CP313) == "build constraint setuptools<67 cython<3.1"
+
+
+def test_modules_that_python_dropped_are_had_of_their_keepers() -> None:
+    assert change("python-stdlib-removed", "imp", "ModuleNotFoundError: No module named 'imp'") == "build requirement zombie-imp"
+
+
+@pytest.mark.parametrize(
+    ("subject", "line"),
+    [
+        ("configparser.SafeConfigParser", "AttributeError: module 'configparser' has no attribute 'SafeConfigParser'"),
+        ("ConfigParser", "AttributeError: 'ConfigParser' object has no attribute 'readfp'"),
+        ("Mapping", "ImportError: cannot import name 'Mapping' from 'collections'"),
+    ],
+)
+def test_a_build_gets_names_back_that_the_standard_library_dropped(subject: str, line: str) -> None:
+    expected = "old names: those that the standard library dropped"
+    assert change("python-stdlib-removed", subject, line, target=nouns.CP313) == expected
+    assert change("python-stdlib-removed", "lib2to3", "ModuleNotFoundError: No module named 'lib2to3'", target=nouns.CP313) != expected
 
 
 def test_libraries_that_are_missing_together_come_together() -> None:
@@ -165,3 +210,22 @@ def test_the_release_of_the_sdists_day_is_read_off_the_index(tmp_path: Path) -> 
     assert done.better is not None
     assert done.better.recipe.build_constraints == ("setuptools<=70.0",)
     assert [trial.attempt for trial in done.better.trials] == ["a1"]
+
+
+def test_a_pinned_cython_that_does_not_know_the_python_gives_way() -> None:
+    pinned = Dependency(pin=make_pin("cython", "0.29.24"), file=nouns.index_file("cython-0.29.24-py3-none-any.whl"), job=None)
+    job = replace(nouns.job("demo==1.0", nouns.CP313), requires=(pinned,))
+    diagnosis = Diagnosis(cause="python-api-removed", summary="s", subject="ob_digit", line="demo.c:1: error: 'ob_digit'")
+    case = Case(
+        job=job, failure=Failed(attempt="a1", stage="build", diagnosis=diagnosis, seconds=1.0), find=lambda _: (), dated=lambda _: None
+    )
+    found = next_mend(case)
+    assert found is not None
+    assert (found.kind, found.recipe.build_overrides, found.recipe.cythonize) == ("build-override", ("cython>=3.0.11,<3.1",), "")
+    found = next_mend(replace(case, cython=True))
+    assert found is not None
+    assert (found.kind, found.recipe.build_overrides, found.recipe.cythonize) == (
+        "cythonize", ("cython>=3.0.11,<3.1",), "cython>=3.0.11,<3.1"
+    )  # fmt: skip
+    found = next_mend(replace(case, job=replace(job, target=nouns.CP311)))
+    assert found is None

@@ -20,8 +20,11 @@ from tests.fakes.work import Bench, StaticSdists, make_bench, makes
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from farm.model.build import BuildRequest
     from farm.model.job import Job
+    from farm.model.outcome import StagedWheel
 
+WHEEL = "demo-1.0-cp311-cp311-manylinux_2_36_x86_64.whl"
 METADATA = b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n"
 
 
@@ -91,6 +94,18 @@ def test_sources_to_compile_that_gave_no_binary_are_no_native_wheel(bench: Bench
     bench.inspector.facts = replace(bench.inspector.facts, native=False)
     assert "without compiled code" in reason(proven(bench, nouns.job("demo==1.0")))
     assert isinstance(proven_pure(bench), Verified)
+
+
+def test_why_an_optional_extension_was_left_out_is_read_off_the_builds_log(bench: Bench) -> None:
+    def leaves_out(request: BuildRequest) -> StagedWheel:
+        request.log.write_text("demo.c:1:12: fatal error: longintrepr.h: No such file or directory\nfalling back to pure Python\n")
+        return makes(WHEEL)(request)
+
+    bench.builder.result = leaves_out
+    bench.inspector.facts = replace(bench.inspector.facts, native=False)
+    outcome = proven(bench, nouns.job("demo==1.0"))
+    assert isinstance(outcome, Failed)
+    assert (outcome.stage, outcome.diagnosis.cause, outcome.diagnosis.subject) == ("check", "python-api-removed", "longintrepr.h")
 
 
 def proven_pure(bench: Bench) -> Verified | Failed:

@@ -1,0 +1,3 @@
+def answer():
+    cdef int number = 42
+    return number
