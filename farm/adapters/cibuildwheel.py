@@ -193,7 +193,9 @@ def diagnosis(completed: process.Completed, step: int, *, no_memory: bool) -> Di
 def _create_args(host: ContainerHost, request: BuildRequest) -> tuple[str, ...]:
     limits = request.limits
     labels = (f"--label={key}={value}" for key, value in host.labels(request.attempt).items())
-    variables = (f"--env={key}={value}" for key, value in (compiler_environment(host, request) | build_environment(request)).items())
+    site = dict(host.site) if request.job.recipe.network else {}
+    told = site | compiler_environment(host, request) | build_environment(request)
+    variables = (f"--env={key}={value}" for key, value in told.items())
     mount = f"--mount=type=volume,source={request.volume},target={FOLDER}"
     return (
         f"--network={'bridge' if request.job.recipe.network else 'none'}",

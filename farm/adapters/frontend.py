@@ -202,13 +202,14 @@ def telling_line(tail: tuple[str, ...]) -> str:
 def _plan(host: ContainerHost, request: BuildRequest, seconds: float) -> ContainerPlan:
     path = {"PATH": host.path(request.image.digest)} | compiler_environment(host, request)
     path["PATH"] = f"{interpreter(request.job.target)}/bin:{path['PATH']}"
+    network = request.job.recipe.network
     return ContainerPlan(
         image=request.image.digest,
         attempt=request.attempt,
         limits=replace(request.limits, seconds=seconds),
-        network=request.job.recipe.network,
+        network=network,
         volume=request.volume,
-        environment=tuple((path | build_environment(request)).items()),
+        environment=tuple((dict(host.site if network else {}) | path | build_environment(request)).items()),
     )
 
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from farm.model.package import Version
 
-DEFAULT_TARGETS = ("cp311-manylinux_2_36_x86_64", "cp313-manylinux_2_41_x86_64")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,10 +281,13 @@ FIELDS: tuple[Field, ...] = tuple(
         ("index.timeout", "index_timeout", _seconds, 'a duration such as "60s"', '"60s"', "How long one answer of the upstream index may take."),
         ("images.family", "image_family", _choice("auto", "official", "debian"), '"auto", "official" or "debian"', '"auto"',
          "Which builder images to use: `auto` takes the official manylinux and musllinux ones where they are at hand or can be pulled, else Debian's."),
-        ("images.debian-mirror", "debian_mirror", _text, "a URL", '""', "The Debian mirror for root file systems. Empty: the one that apt on this machine uses."),
+        ("images.debian-mirror", "debian_mirror", _text, "a URL", '""',
+         "The Debian mirror for root file systems; after a space its security archive. `{snapshot}` in them stands for the day in `images.lock`. Empty: the one that apt on this machine uses."),
         ("images.bases", "image_bases", _table, "a table of image references", "{}",
          'Other official images to build on, by image name: `{ "manylinux_2_28-x86_64-builder" = "registry.example/ml@sha256:..." }`.'),
         ("images.folder", "image_folder", _text, "a folder", '""', "Another `images/` folder than farm's own."),
+        ("images.lock", "image_lock", _text, "a file", '"images.lock"',
+         "What the images are made from, as `farm images update` wrote it; relative to config.toml. Without the file nothing is pinned but the official images."),
         ("build.jobs", "jobs", _number(0, 1024), "a number of 0 to 1024", "0", "Builds side by side. 0: as many as there are processors."),
         ("build.time-limit", "time_limit", _seconds, 'a duration such as "1h"', '"1h"', "A build that takes longer is killed with its children."),
         ("build.memory", "memory", _bytes, 'a size such as "4GiB"', '"4GiB"', "Memory of one build container."),

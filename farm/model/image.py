@@ -21,8 +21,11 @@ Family = Literal["debian", "manylinux", "musllinux"]
 Role = Literal["builder", "runtime"]
 Libc = tuple[Literal["glibc", "musl"], int, int]
 
+FREE_THREADED = "-t"
+"""Ends the variant of a suite's images with free-threaded Pythons."""
+
 _NAME = re.compile(
-    r"(?:(?P<debian>debian)-(?P<suite>[a-z]+)|(?P<official>manylinux|musllinux)(?P<level>2014|_\d+_\d+))"
+    r"(?:(?P<debian>debian)-(?P<suite>[a-z]+(?:-t)?)|(?P<official>manylinux|musllinux)(?P<level>2014|_\d+_\d+))"
     r"-(?P<arch>[a-z0-9_]+)-(?P<role>builder|runtime)"
 )
 # Debian policy 5.6.1, plus the capitals, underscores and virtual names of RPM and the `so:` of apk.
@@ -31,7 +34,9 @@ _PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.:_()/-]*")
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class ImageSpec:
-    """Which image is meant: `variant` is a Debian suite (`bookworm`) or a policy (`manylinux_2_28`, `musllinux_1_2`)."""
+    """Which image is meant: `variant` is a Debian suite (`bookworm`; `forky-t` with its free-threaded Pythons) or a policy
+    (`manylinux_2_28`, `musllinux_1_2`).
+    """
 
     family: Family
     variant: str
@@ -46,6 +51,16 @@ class ImageSpec:
         """`debian-bookworm-x86_64-builder`, `manylinux_2_28-x86_64-runtime`: also the name of its repository, below farm/."""
         family = "debian-" if self.family == "debian" else ""
         return f"{family}{self.variant}-{self.arch}-{self.role}"
+
+    @property
+    def suite(self) -> str:
+        """The Debian suite without the mark of free-threading."""
+        return self.variant.removesuffix(FREE_THREADED)
+
+    @property
+    def free_threaded(self) -> bool:
+        """Whether this is a suite's image with free-threaded Pythons added, which is made FROM the plain one."""
+        return self.family == "debian" and self.variant.endswith(FREE_THREADED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,18 +77,23 @@ class Image:
     libc: Libc
 
     def python(self, tag: str) -> str:
-        """Return the path of the interpreter of `cp311` inside the image; each role has it at the same place."""
-        return f"/opt/python/{tag}-{tag}/bin/python"
+        """Return the path of the interpreter of `cp311` or `cp314t` inside the image; each role has it at the same place."""
+        return f"/opt/python/{tag.removesuffix('t')}-{tag}/bin/python"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredImage:
-    """An image as the engine lists it. `size` counts bytes, shared layers included; `packages` is an overlay's."""
+    """An image as the engine lists it. `size` counts bytes, shared layers included; `packages` is an overlay's.
+
+    `state` is "current" with today's inputs, "superseded" with older ones (or with those of another configuration or
+    checkout), "overlay" for one of a current builder.
+    """
 
     image: Image
     size: int
     created: datetime
     packages: tuple[str, ...] = ()
+    state: Literal["current", "superseded", "overlay"] = "current"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
