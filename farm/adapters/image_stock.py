@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
     from farm.model.image import ImageSpec, Libc
+    from farm.model.image_lock import Pruning
 
     Current = Callable[[ImageSpec], frozenset[str]]
 
@@ -49,16 +50,16 @@ class ImageStock:
     def _wanted(self, names: Iterable[str]) -> frozenset[str]:
         return frozenset(reference for name in names for reference in self._current(parse_spec(name)))
 
-    def surplus(self, before: datetime, *, overlays: bool) -> tuple[Surplus, ...]:
-        """Return what is not needed any more and was made before `before`, in an order in which it can be removed.
-
-        With `overlays` also those of today's builders: a recipe that still asks for one has it made again.
-        """
-        images = self.list()
+    def surplus(self, request: Pruning) -> tuple[Surplus, ...]:
+        """Return what is not needed any more, in an order in which it can be removed."""
+        before, only = request.before, request.only
+        images = [one for one in self.list() if not only or one.image.spec in only]
         found = [_surplus(one) for one in images if one.state == "superseded" and one.packages]
-        found += [_surplus(one) for one in images if one.state == "overlay" and overlays]
+        found += [_surplus(one) for one in images if one.state == "overlay" and request.overlays]
         found += [_surplus(one) for one in images if one.state == "superseded" and not one.packages]
         found = [one for one in found if one.created < before]
+        if only:
+            return tuple(found)
         wanted = self._wanted({one.image.spec.name for one in images})
         gone = {one.digest for one in found}
         # what has no name yet, and what nothing is made on yet, may belong to a build that runs

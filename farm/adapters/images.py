@@ -21,14 +21,13 @@ from farm.model.image_lock import movable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from datetime import datetime
     from pathlib import Path
 
     from docker import DockerClient
 
     from farm.adapters.image_files import Recipe
     from farm.model.image import Image, ImageSpec, Role, StoredImage
-    from farm.model.image_lock import ImageLock, Looked, Surplus
+    from farm.model.image_lock import ImageLock, Looked, Pruning, Surplus
     from farm.model.target import Target
 
     Say = Callable[[str], None]
@@ -159,13 +158,13 @@ class DockerImages:
         for root in self._stock.unused_roots(layer):
             self._stock.remove(root)
 
-    def prune(self, before: datetime, *, overlays: bool = False, dry_run: bool = False) -> tuple[tuple[Surplus, ...], int]:
-        """Remove what nothing needs any more and was made before `before`; with `overlays`, today's builders' overlays too.
+    def prune(self, request: Pruning) -> tuple[tuple[Surplus, ...], int]:
+        """Remove what nothing needs any more. What a container uses stays, and says so.
 
-        What a container uses stays, and says so. Returns all of it, and the bytes that the engine got back (0 in a dry run).
+        Returns all of it, and the bytes that the engine got back (0 in a dry run).
         """
-        found = self._stock.surplus(before, overlays=overlays)
-        if dry_run or not found:
+        found = self._stock.surplus(request)
+        if request.dry_run or not found:
             return found, 0
         size = self._stock.size()
         done = []

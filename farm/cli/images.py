@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from farm.cli import render
 from farm.errors import UpstreamError
 from farm.model.image import parse_spec
+from farm.model.image_lock import Pruning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -161,21 +162,24 @@ def _told(look: Looked, *, dry_run: bool) -> str:
 
 
 @images.command("prune", short_help="Remove superseded images.")
+@_NAMES
 @click.option("--keep-days", type=click.FloatRange(0, 36525), default=7.0, show_default=True, metavar="N",
               help="Keep what was made since.")  # fmt: skip
 @click.option("--overlays", is_flag=True, help="Also the overlays of today's builders; a recipe that asks for one has it made again.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @_JSON
 @click.pass_obj
-def prune(context: Context, *, keep_days: float, overlays: bool, dry_run: bool, as_json: bool) -> int:
-    """Remove images of the farm whose inputs have changed since, and what is left below them.
+def prune(context: Context, /, names: tuple[str, ...], *, as_json: bool, **options: Any) -> int:
+    """Remove images of the farm whose inputs have changed since, and what is left below them; with names, only images of these.
 
     Nothing that a container uses, and nothing that is not the farm's. Another checkout or configuration that uses this
     engine has other inputs: its images look superseded from here, and are spared by --keep-days alone.
     """
     with _farm(context) as farm:
-        before = farm.clock.now() - timedelta(days=keep_days)
-        found, freed = farm.images.prune(before, overlays=overlays, dry_run=dry_run)
+        dry_run = bool(options["dry_run"])
+        before = farm.clock.now() - timedelta(days=options["keep_days"])
+        only = frozenset(map(parse_spec, names))
+        found, freed = farm.images.prune(Pruning(before=before, overlays=options["overlays"], only=only, dry_run=dry_run))
     if as_json:
         rows = [_surplus(one) for one in found]
         render.out(json.dumps({"schema": 1, "dry_run": dry_run, "bytes": freed, "images": rows}, indent=2))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from farm.model.package import Version
 
+DEFAULT_TARGETS = ("cp311-manylinux_2_36_x86_64", "cp313-manylinux_2_41_x86_64")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

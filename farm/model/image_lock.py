@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from farm.model.image import ImageSpec
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImagePin:
@@ -50,6 +52,18 @@ class Looked:
     @property
     def moved(self) -> bool:
         return self.now is not None and self.now != self.before
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pruning:
+    """What to clear away: images made before `before`; with `overlays` also those of today's builders, which a recipe that
+    still asks for one has made again; with `only` nothing but images of these specs. In a dry run nothing is removed.
+    """
+
+    before: datetime
+    overlays: bool = False
+    only: frozenset[ImageSpec] = frozenset()
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
