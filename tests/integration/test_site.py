@@ -100,7 +100,7 @@ def test_images_and_overlays_are_made_through_the_proxy(
         # mmdebstrap on this machine, apt in the image, pip in the image
         assert any("http://mirror.invalid/debian/dists/bookworm/InRelease" in line for line in asked)
         assert sum("http://mirror.invalid/debian/dists/bookworm/InRelease" in line for line in asked) >= 2
-        assert any("/python3.11" in line and line.startswith("GET http://mirror.invalid/") for line in asked)
+        assert any("/python3.11" in line and ".invalid/" in line for line in asked)
         assert any((urlsplit(index.url).hostname or "") in line for line in asked)
 
         before = len(asked)
