@@ -31,6 +31,15 @@ _ENVIRONMENT = "/tmp/build-env"  # noqa: S108 - a path inside the container
 _ANSWER = f"{PROJECT}/answer.json"
 _ANSWER_BYTES = 16 << 20
 _WHEEL_BYTES = 4 << 30
+_REPAIR = f"""
+cd {PROJECT}/out
+for wheel in *.whl; do
+  case "$wheel" in *-any.whl) continue ;; esac
+  REPAIR repair --plat auto -w {PROJECT}/repaired "$wheel"
+  rm "$wheel"
+  mv {PROJECT}/repaired/*.whl .
+done
+"""
 
 
 def interpreter(target: Target) -> str:
@@ -122,8 +131,11 @@ def build_arguments(request: BuildRequest) -> tuple[str, ...]:
     return (f"--env-dir={_ENVIRONMENT}", *settings) if request.image.spec.family == "debian" else settings
 
 
-def build_wheels(host: ContainerHost, request: BuildRequest, folder: Path, seconds: float) -> Ran:
-    """Build a staged project with `python -m build`; what it made is copied into `folder/out`. BadSdist, EngineError."""
+def build_wheels(host: ContainerHost, request: BuildRequest, folder: Path, seconds: float, repair: str = "") -> Ran:
+    """Build a staged project with `python -m build`; what it made is copied into `folder/out`. BadSdist, EngineError.
+
+    `repair` is the auditwheel command for a wheel with binaries; without one the wheel stays as it is.
+    """
     with Container(host, _plan(host, request, seconds)) as container:
         container.put(_inside(folder) | {f"{PROJECT}/out": _empty(folder)})
         python = f"{interpreter(request.job.target)}/bin/python"
@@ -132,6 +144,8 @@ def build_wheels(host: ContainerHost, request: BuildRequest, folder: Path, secon
              f"{PROJECT}/package"),
             log=request.log,
         )  # fmt: skip
+        if ran.ok and repair:
+            ran = container.run(("sh", "-ec", _REPAIR.replace("REPAIR", repair)), log=request.log)
         if ran.ok:
             container.get(f"{PROJECT}/out", folder / "made", _WHEEL_BYTES)
     return ran

@@ -8,14 +8,14 @@ import json
 import tarfile
 import tomllib
 from configparser import ConfigParser
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farm.adapters.debian_root import Suite
 from farm.errors import ImageError
-from farm.model.image import FREE_THREADED, Offer, official_libc
+from farm.model.image import Offer, official_libc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -119,7 +119,7 @@ class ImageFiles:
         }
 
     def _free_threaded(self, spec: ImageSpec, certificates: bytes, mirror: str) -> Recipe:
-        below = self.recipe(replace(spec, variant=spec.suite), certificates, base=None, mirror=mirror)
+        below = self.recipe(spec.plain, certificates, base=None, mirror=mirror)
         cpython = self.cpython(spec, mirror)
         return Recipe(
             files=self._contents(spec, f"{spec.role}-t"),
@@ -128,9 +128,16 @@ class ImageFiles:
         )
 
     def cpython(self, spec: ImageSpec, mirror: str) -> Recipe:
-        """Return what a suite's free-threaded interpreters are compiled from: its source packages, on its own root."""
+        """Return what a free-threaded interpreter is compiled from: the suite's source package, on its own root."""
         dockerfile = (self.folder / "debian" / "cpython.Dockerfile").read_bytes()
-        arguments = {"VERSIONS": " ".join(self.suite(spec.suite).free_threaded)}
+        versions = {_tag(version): version for version in self.suite(spec.suite).free_threaded}
+        if spec.free_threaded not in versions:
+            known = ", ".join(versions) or "it has none"
+            raise ImageError(
+                f"expected one of {spec.suite}'s free-threaded Pythons ({known}), found {spec.free_threaded}",
+                solution=f"see `free-threaded` in {self.folder / 'debian' / 'suites.toml'}",
+            )
+        arguments = {"VERSION": versions[spec.free_threaded]}
         return Recipe(files={"Dockerfile": dockerfile}, arguments=arguments, decides=(self.root(spec, mirror).digest,))
 
     def root(self, spec: ImageSpec, mirror: str) -> Recipe:
@@ -226,9 +233,13 @@ def _debian_offers(suite: Suite) -> Iterator[Offer]:
     arches = tuple(_ARCHITECTURES)
     plain = tuple(f"cp{version.replace('.', '')}" for version in suite.pythons)
     yield Offer(family="debian", variant=suite.name, libc=libc, pythons=plain, arches=arches)
-    if suite.free_threaded:
-        without = tuple(f"cp{version.replace('.', '')}t" for version in suite.free_threaded)
-        yield Offer(family="debian", variant=suite.name + FREE_THREADED, libc=libc, pythons=without, arches=arches)
+    for tag in map(_tag, suite.free_threaded):
+        yield Offer(family="debian", variant=f"{suite.name}-{tag}", libc=libc, pythons=(tag,), arches=arches)
+
+
+def _tag(version: str) -> str:
+    """Return the tag of a free-threaded Python: `cp314t` for 3.14."""
+    return f"cp{version.replace('.', '')}t"
 
 
 def _suite(name: str, row: Mapping[str, list[str]]) -> Suite:

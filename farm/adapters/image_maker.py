@@ -182,14 +182,15 @@ class ImageMaker:
             return self.identity(order.reference) or self._make_root(order, self._files.suite(spec.suite), source, say)
 
     def references(self, spec: ImageSpec, source: debian_root.Mirror) -> tuple[str, ...]:
-        """Return the references of the root file system and the interpreters that a Debian image is made on today."""
+        """Return the references of the root file system and the interpreter that a Debian image is made on today."""
         parts: tuple[Literal["root", "cpython"], ...] = ("root", "cpython") if spec.free_threaded else ("root",)
         return tuple(self._part(spec, source, part).reference for part in parts)
 
     def _part(self, spec: ImageSpec, source: debian_root.Mirror, part: Literal["root", "cpython"]) -> Order:
         identity = source.identity(self._files.suite(spec.suite))
         recipe = self._files.root(spec, identity) if part == "root" else self._files.cpython(spec, identity)
-        reference = f"farm/debian-{spec.suite}-{spec.arch}-{part}:{recipe.digest[:12]}"
+        name = spec.suite if part == "root" else spec.variant
+        reference = f"farm/debian-{name}-{spec.arch}-{part}:{recipe.digest[:12]}"
         return Order(spec=spec, recipe=recipe, reference=reference)
 
     def _make_root(self, order: Order, suite: debian_root.Suite, source: debian_root.Mirror, say: Say) -> str:
@@ -214,13 +215,13 @@ class ImageMaker:
                 return docker_engine.build(self._client, request, tell)
 
     def cpython(self, spec: ImageSpec, source: debian_root.Mirror, builder: str, say: Say) -> str:
-        """Return the ID of the image with a suite's free-threaded interpreters, compiling them in `builder` where it is not there."""
+        """Return the ID of the image with a free-threaded interpreter, compiling it in `builder` where it is not there."""
         order = self._part(spec, source, "cpython")
         with self.lock(order.reference):
             known = self.identity(order.reference)
             if known is not None:
                 return known
-            stage = f"{spec.suite}-{spec.arch}-cpython"
+            stage = f"{spec.variant}-{spec.arch}-cpython"
             labels = {PART: stage, INPUTS: order.recipe.digest}
             made = self._build(order, {**order.recipe.arguments, "BASE": builder, "FARM_STAGE": stage}, say, labels)
             self._clear_stages(stage)

@@ -106,15 +106,14 @@ class DockerImages:
         named = None if spec.family == "debian" else self._base(spec)
         if spec.family != "debian" and named is None:
             raise ImageError(f"{spec.name} has no base image by default", solution=_name_base(spec))
-        if docker_engine.is_local(self._host):
-            emulation.check(spec.arch, self._settings.binfmt)
+        self.check_runs(spec)
         order = self._order(spec)
         found = self._stored(order.reference)
         if found is not None:
             return found
         if named is not None and "@" not in named:
             self._note(f"{spec.name} is made of {named}, whatever that is today: `farm images update` pins it")
-        below = {} if spec.free_threaded is False else self._free_threaded_below(spec, say)
+        below = self._free_threaded_below(spec, say) if spec.free_threaded else {}
         with self._maker.lock(order.reference):
             if self._stored(order.reference) is None:
                 self._maker.make(order, below or self._below(spec, say), say)
@@ -125,11 +124,15 @@ class DockerImages:
         return {"BASE": self._maker.root(spec, self._mirror, say) if named is None else self._maker.pull(spec, named, say)}
 
     def _free_threaded_below(self, spec: ImageSpec, say: Say) -> dict[str, str]:
-        """Return what an image with free-threaded Pythons is made on: the plain one, and interpreters compiled in the builder."""
-        plain = replace(spec, variant=spec.suite)
-        builder = self.ensure(replace(plain, role="builder"), say)
-        base = builder if spec.role == "builder" else self.ensure(plain, say)
+        """Return what an image with a free-threaded Python is made on: the plain one, and what was compiled in the builder."""
+        builder = self.ensure(replace(spec.plain, role="builder"), say)
+        base = builder if spec.role == "builder" else self.ensure(spec.plain, say)
         return {"BASE": base.digest, "CPYTHON": self._maker.cpython(spec, self._mirror, builder.digest, say)}
+
+    def check_runs(self, spec: ImageSpec) -> None:
+        """Do nothing where programs of an image's architecture run here; else ImageError. An engine elsewhere is believed."""
+        if docker_engine.is_local(self._host):
+            emulation.check(spec.arch, self._settings.binfmt)
 
     def overlay(self, base: Image, packages: Sequence[str], say: Say) -> Image:
         """Return `base` with system packages added, `base` itself when there are none. ImageError when one cannot be had."""
@@ -247,7 +250,7 @@ class DockerImages:
                 return frozenset()
             mine = self._order(spec).reference
             below = self._maker.references(spec, self._mirror) if spec.family == "debian" else ()
-            plain = self._references(replace(spec, variant=spec.suite)) if spec.free_threaded else ()
+            plain = self._references(spec.plain) if spec.free_threaded else ()
         except ImageError:
             return frozenset()
         return frozenset({mine, *below, *plain})

@@ -6,7 +6,7 @@ Pure: what exists (`Offer`) is handed in, nothing here asks an engine.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from farm.errors import ImageError, UsageError
@@ -21,11 +21,8 @@ Family = Literal["debian", "manylinux", "musllinux"]
 Role = Literal["builder", "runtime"]
 Libc = tuple[Literal["glibc", "musl"], int, int]
 
-FREE_THREADED = "-t"
-"""Ends the variant of a suite's images with free-threaded Pythons."""
-
 _NAME = re.compile(
-    r"(?:(?P<debian>debian)-(?P<suite>[a-z]+(?:-t)?)|(?P<official>manylinux|musllinux)(?P<level>2014|_\d+_\d+))"
+    r"(?:(?P<debian>debian)-(?P<suite>[a-z]+(?:-cp3\d+t)?)|(?P<official>manylinux|musllinux)(?P<level>2014|_\d+_\d+))"
     r"-(?P<arch>[a-z0-9_]+)-(?P<role>builder|runtime)"
 )
 # Debian policy 5.6.1, plus the capitals, underscores and virtual names of RPM and the `so:` of apk.
@@ -34,8 +31,8 @@ _PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.:_()/-]*")
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class ImageSpec:
-    """Which image is meant: `variant` is a Debian suite (`bookworm`; `forky-t` with its free-threaded Pythons) or a policy
-    (`manylinux_2_28`, `musllinux_1_2`).
+    """Which image is meant: `variant` is a Debian suite (`bookworm`; `forky-cp314t` with a free-threaded Python added) or a
+    policy (`manylinux_2_28`, `musllinux_1_2`).
     """
 
     family: Family
@@ -54,13 +51,18 @@ class ImageSpec:
 
     @property
     def suite(self) -> str:
-        """The Debian suite without the mark of free-threading."""
-        return self.variant.removesuffix(FREE_THREADED)
+        """The Debian suite without the free-threaded Python."""
+        return self.variant.partition("-")[0]
 
     @property
-    def free_threaded(self) -> bool:
-        """Whether this is a suite's image with free-threaded Pythons added, which is made FROM the plain one."""
-        return self.family == "debian" and self.variant.endswith(FREE_THREADED)
+    def plain(self) -> ImageSpec:
+        """The suite's image without the free-threaded Python, FROM which this one is made; itself when it has none."""
+        return replace(self, variant=self.suite)
+
+    @property
+    def free_threaded(self) -> str:
+        """The free-threaded Python that is added to a suite's image, `cp314t`; empty when there is none."""
+        return self.variant.partition("-")[2]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,4 @@
-# A suite's builder with its free-threaded Pythons added. BASE is that builder, CPYTHON what cpython.Dockerfile made;
+# A suite's builder with a free-threaded Python of it added. BASE is that builder, CPYTHON what cpython.Dockerfile made;
 # farm hands both in by their digests.
 ARG BASE
 ARG CPYTHON
@@ -12,7 +12,7 @@ COPY --from=cpython /opt/cpython /opt/cpython
 FROM toolchain AS tools
 ARG FARM_STAGE
 LABEL farm.image.stage="${FARM_STAGE}"
-ARG VERSIONS
+ARG VERSION
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_TRUSTED_HOST
@@ -20,14 +20,12 @@ ARG PIP_PROXY
 COPY frontend.txt /tmp/
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 RUN set -e; \
-    for version in ${VERSIONS}; do \
-        tag="cp$(echo "${version}" | tr -d .)"; \
-        home="/opt/python/${tag}-${tag}t"; \
-        "/opt/cpython/${version}t/bin/python${version}t" -m venv --without-pip "${home}"; \
-        /opt/farm/bin/python -m pip --python "${home}" install -q --only-binary :all: --require-hashes -r /tmp/frontend.txt; \
-    done; \
+    tag="cp$(echo "${VERSION}" | tr -d .)"; \
+    home="/opt/python/${tag}-${tag}t"; \
+    "/opt/cpython/${VERSION}t/bin/python${VERSION}t" -m venv --without-pip "${home}"; \
+    /opt/farm/bin/python -m pip --python "${home}" install -q --only-binary :all: --require-hashes -r /tmp/frontend.txt; \
     mkdir /opt/new; \
-    mv /opt/python/cp*t /opt/new/
+    mv "${home}" /opt/new/
 
 FROM toolchain
 COPY --from=tools /opt/new /opt/python

@@ -1,4 +1,4 @@
-# A suite's clean room with its free-threaded Pythons added, without their headers. BASE is that clean room, CPYTHON
+# A suite's clean room with a free-threaded Python of it added, without its headers. BASE is that clean room, CPYTHON
 # what cpython.Dockerfile made; farm hands both in by their digests.
 ARG BASE
 ARG CPYTHON
@@ -13,7 +13,7 @@ RUN rm -rf /opt/cpython/*/include /opt/cpython/*/lib/pkgconfig /opt/cpython/*/li
 FROM system AS tools
 ARG FARM_STAGE
 LABEL farm.image.stage="${FARM_STAGE}"
-ARG VERSIONS
+ARG VERSION
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_TRUSTED_HOST
@@ -21,14 +21,12 @@ ARG PIP_PROXY
 COPY runtime.txt /tmp/
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 RUN set -e; \
-    for version in ${VERSIONS}; do \
-        tag="cp$(echo "${version}" | tr -d .)"; \
-        home="/opt/python/${tag}-${tag}t"; \
-        "/opt/cpython/${version}t/bin/python${version}t" -m venv --without-pip "${home}"; \
-        /opt/farm/bin/python -m pip --python "${home}" install -q --only-binary :all: --require-hashes -r /tmp/runtime.txt; \
-    done; \
+    tag="cp$(echo "${VERSION}" | tr -d .)"; \
+    home="/opt/python/${tag}-${tag}t"; \
+    "/opt/cpython/${VERSION}t/bin/python${VERSION}t" -m venv --without-pip "${home}"; \
+    /opt/farm/bin/python -m pip --python "${home}" install -q --only-binary :all: --require-hashes -r /tmp/runtime.txt; \
     mkdir /opt/new; \
-    mv /opt/python/cp*t /opt/new/
+    mv "${home}" /opt/new/
 
 # Not FROM system: the headers would still be in a layer below.
 FROM ${BASE}

@@ -203,7 +203,7 @@ class TestInputs:
     @pytest.mark.parametrize("role", ["builder", "runtime"])
     def test_what_a_free_threaded_image_is_made_on_counts(self, folder: Path, role: str) -> None:
         files = ImageFiles(folder)
-        spec = parse_spec(f"debian-forky-t-x86_64-{role}")
+        spec = parse_spec(f"debian-forky-cp314t-x86_64-{role}")
 
         def digest() -> str:
             return files.recipe(spec, b"ca", base=None, mirror="deb m forky main").digest
@@ -216,7 +216,7 @@ class TestInputs:
 
     def test_tools_from_the_index_do_not_compile_the_interpreters_anew(self, folder: Path) -> None:
         files = ImageFiles(folder)
-        spec = parse_spec("debian-forky-t-x86_64-builder")
+        spec = parse_spec("debian-forky-cp314t-x86_64-builder")
         before = files.cpython(spec, "deb m forky main").digest
         tools = folder / "requirements" / "tools.txt"
         tools.write_bytes(tools.read_bytes() + b"# changed\n")
@@ -240,7 +240,7 @@ class TestOffers:
         assert offers["bookworm"].pythons == ("cp311",)
         assert offers["trixie"].libc == ("glibc", 2, 41)
         assert offers["forky"].pythons == ("cp313", "cp314", "cp315")
-        assert offers["forky-t"].pythons == ("cp314t", "cp315t")
+        assert offers["forky-cp314t"].pythons == ("cp314t",)
         assert {"manylinux_2_28", "musllinux_1_2"} <= offers.keys()
 
 
