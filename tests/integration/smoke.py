@@ -22,8 +22,8 @@ python3 -c 'import json; print(sum(json.load(open("stats"))["stats"]["cache_hits
 sccache --stop-server > log 2>&1
 """
 _PKG_CONFIG = """
-cd /tmp && printf 'prefix=/x\\nName: a\\nVersion: 1\\nDescription: a\\nCflags: -I${prefix}/include\\n' > a.pc
-PKG_CONFIG_PATH=/tmp pkg-config --cflags a | tr -d ' '
+cd /tmp && printf 'prefix=/x\\nName: thing\\nVersion: 1\\nDescription: a\\nCflags: -I${prefix}/include\\n' > thing.pc
+PKG_CONFIG_PATH=/tmp pkg-config --cflags thing | tr -d ' '
 """
 
 SCRIPTS = {
