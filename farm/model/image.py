@@ -145,9 +145,12 @@ def candidates(offers: Iterable[Offer], *, python: str, libc: Libc, arch: str, r
 
 
 def of_variant(found: Sequence[ImageSpec], variant: str, target: Target) -> ImageSpec:
-    """Return the image of a variant among those that serve a target. ImageError, naming them, when it is none of them."""
+    """Return the image of a variant among those that serve a target. ImageError, naming them, when it is none of them.
+
+    A Debian suite stands for its images with a free-threaded Python too.
+    """
     for spec in found:
-        if variant in {spec.variant, spec.name}:
+        if variant in {spec.variant, spec.suite, spec.name}:
             return spec
     names = ", ".join(spec.variant for spec in found) or "none"
     raise ImageError(
