@@ -15,6 +15,7 @@ from farm.adapters import docker_engine
 from farm.adapters.image_files import ImageFiles
 from farm.adapters.images import DockerImages, ImageSettings
 from farm.adapters.pipconfig import IndexSettings
+from farm.adapters.sandbox import HOME, USER
 from farm.errors import EngineError, ImageError
 from farm.model.image import Image, parse_spec
 from farm.model.target import parse_target
@@ -167,7 +168,7 @@ def test_cibuildwheel_builds_in_it_locked_down_and_the_clean_room_runs_the_wheel
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
         "CIBW_MANYLINUX_X86_64_IMAGE": builder.reference,
-        "CIBW_CONTAINER_ENGINE": f"docker; create_args: {LOCKED}; disable_host_mount: True",
+        "CIBW_CONTAINER_ENGINE": f"docker; create_args: {LOCKED} --user={USER} --env=HOME={HOME}; disable_host_mount: True",
         "CIBW_BUILD_FRONTEND": "build[uv]",
         "CIBW_DEPENDENCY_VERSIONS": "latest",
     }
