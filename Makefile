@@ -2,13 +2,14 @@
 MAKEFLAGS += --no-print-directory
 bin := .venv/bin
 
-.PHONY: help demo test setup check lint types contracts quick functional clients images docker clean
+.PHONY: help demo test setup check lint types contracts quick functional clients images docker slow clean
 
 help:
 	@echo 'make demo   build the wheels of examples/requirements.txt, serve them, install them where there is no compiler'
 	@echo 'make test   everything: linters, types, import contracts, quick tests, then the tests in Docker'
 	@echo 'make check  the same without Docker: two minutes'
 	@echo 'make clients  old and new pip, uv, Poetry and PDM in every situation: some minutes, and they are downloaded'
+	@echo 'make slow   what make test leaves out: wheels for forky, free-threaded and (through QEMU) aarch64 targets; an hour'
 	@echo 'make setup  only .venv and the Docker engine'
 	@echo 'make clean  remove .venv and caches; the store (.farm) stays'
 
@@ -23,6 +24,7 @@ test: setup
 	@$(MAKE) check
 	@$(MAKE) clients
 	@$(MAKE) docker
+	@echo 'make slow tests what this left out: forky, free-threaded Python, aarch64 through QEMU'
 
 check: lint types contracts quick functional
 
@@ -51,7 +53,12 @@ images:
 
 # A test that skips itself for want of an engine or an image would hide that nothing was tested.
 docker: images
-	PYTHONPATH=.ci $(bin)/python -m pytest -p no_skips -m docker
+	PYTHONPATH=.ci $(bin)/python -m pytest -p no_skips -m 'docker and not slow'
+
+# Images that the configured targets do not need are made from nothing here, one of them under QEMU.
+slow: setup
+	@images/setup-engine --emulation
+	PYTHONPATH=.ci $(bin)/python -m pytest -p no_skips -m slow
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -14,8 +14,9 @@ def interpreters():
     found = []
     for path in sorted(glob.glob("/opt/python/*/bin/python")):
         tag = subprocess.check_output([path, "-c", ASK], text=True).strip()
-        # the name decides what cibuildwheel calls it; its utility Python may be another one under a borrowed name
-        if path.split("/")[3].startswith(tag + "-"):
+        # the name decides what cibuildwheel calls it (cp314-cp314t is the free-threaded one); its utility Python may be
+        # another one under a borrowed name
+        if path.split("/")[3] == f"{tag.rstrip('t')}-{tag}":
             found.append(tag)
     return found
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _MOST_REQUIREMENTS = 500
 _WHEEL_BYTES = 4 << 30
 _PURE_AFTER_ALL = "(no binary in this wheel: building it again as a pure one)"
+_UNKNOWN = "(the installed cibuildwheel does not build for {target}: built by `python -m build` and repaired by auditwheel)"
 _NATIVE_AFTER_ALL = "(this wheel is for one platform: building it again with cibuildwheel, which repairs it)"
 
 
@@ -122,6 +123,9 @@ class _Attempt:
         return found if not isinstance(found, str) else None
 
     def _native(self, staged: Path) -> StagedWheel | Diagnosis | str | None:
+        if not cibuildwheel.knows(self._request.job.target):
+            self._note(_UNKNOWN.format(target=self._request.job.target.name))
+            return self._pure(staged, repair=cibuildwheel.auditwheel(self._request))
         since = time.time()
         completed, step = cibuildwheel.build_wheels(self._host, self._request, staged, self._seconds_left())
         if completed.timed_out:
@@ -133,8 +137,8 @@ class _Attempt:
             return cibuildwheel.diagnosis(completed, step, no_memory=no_memory)
         return self._collect(self._scratch / "made")
 
-    def _pure(self, staged: Path) -> StagedWheel | Diagnosis | str | None:
-        ran = frontend.build_wheels(self._host, self._request, staged, self._seconds_left())
+    def _pure(self, staged: Path, repair: str = "") -> StagedWheel | Diagnosis | str | None:
+        ran = frontend.build_wheels(self._host, self._request, staged, self._seconds_left(), repair)
         if ran.timed_out:
             return None
         if not ran.ok:

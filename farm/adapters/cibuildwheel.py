@@ -74,6 +74,13 @@ def identifier(target: Target) -> str:
     return f"{target.python_tag}-{kind}_{target.arch}"
 
 
+def knows(target: Target) -> bool:
+    """Tell whether the installed cibuildwheel builds for a target: each release drops the oldest Pythons, and experiments."""
+    from cibuildwheel.util import resources  # noqa: PLC0415 - only a native build asks
+
+    return any(entry["identifier"] == identifier(target) for entry in resources.read_python_configs("linux"))
+
+
 @dataclass(slots=True)
 class _Watch:
     """Follows the output: how far cibuildwheel came, and whether a package prints without end."""
@@ -152,12 +159,12 @@ def config(host: ContainerHost, request: BuildRequest) -> str:
         "test-command": "",
         "environment": {},
         # Lowest true policy: the wheel's symbols decide, not what the image calls itself.
-        "repair-wheel-command": f"{_auditwheel(request)} repair --plat auto -w {{dest_dir}} {{wheel}}",
+        "repair-wheel-command": f"{auditwheel(request)} repair --plat auto -w {{dest_dir}} {{wheel}}",
     }
     return "[tool.cibuildwheel]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in values.items())
 
 
-def _auditwheel(request: BuildRequest) -> str:
+def auditwheel(request: BuildRequest) -> str:
     """Return the command that repairs. auditwheel has no option for what its policies say not to graft, so they are told
     otherwise before it starts, in its own interpreter.
     """
@@ -195,7 +202,9 @@ def diagnosis(completed: process.Completed, step: int, *, no_memory: bool) -> Di
 def _create_args(host: ContainerHost, request: BuildRequest) -> tuple[str, ...]:
     limits = request.limits
     labels = (f"--label={key}={value}" for key, value in host.labels(request.attempt).items())
-    variables = (f"--env={key}={value}" for key, value in (compiler_environment(host, request) | build_environment(request)).items())
+    site = dict(host.site) if request.job.recipe.network else {}
+    told = site | compiler_environment(host, request) | build_environment(request)
+    variables = (f"--env={key}={value}" for key, value in told.items())
     mount = f"--mount=type=volume,source={request.volume},target={FOLDER}"
     return (
         f"--network={'bridge' if request.job.recipe.network else 'none'}",

@@ -43,7 +43,8 @@ class ContainerHost:
 
     `run` and `store` mark the containers, so that a later process can tell what was left behind (`store` is a short
     digest of the store's path). `scratch` is where staging folders are made. `environment` is what host programs get:
-    PATH, HOME, DOCKER_HOST and its like. `output` takes (attempt, line of output).
+    PATH, HOME, DOCKER_HOST and its like; `site` what a build that has a network gets to know of this site: the proxies,
+    and pip's index where it has no password. `output` takes (attempt, line of output).
     """
 
     client: DockerClient
@@ -51,6 +52,7 @@ class ContainerHost:
     store: str
     scratch: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    site: Mapping[str, str] = field(default_factory=dict)
     output: Callable[[str, str], None] = lambda _attempt, _line: None
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from farm.errors import ImageError
@@ -25,12 +25,17 @@ _SETTING = (
 )
 # Kept out of every layer: nobody reads manuals in a build container.
 _EXCLUDED = ("/usr/share/doc/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*")
+_NO_EXPIRY = 'Acquire::Check-Valid-Until "false"'
 _TAIL = 15
+SNAPSHOT = "{snapshot}"
+"""Stands in the URI of an archive of every day for the day: `http://snapshot.example/archive/debian/{snapshot}`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Suite:
-    """One row of suites.toml; `pockets` are the archives beside the suite itself (`updates`, `security`)."""
+    """One row of suites.toml; `pockets` are the archives beside the suite itself (`updates`, `security`), `free_threaded`
+    the Pythons that are also made without the GIL.
+    """
 
     name: str
     pythons: tuple[str, ...]
@@ -39,25 +44,51 @@ class Suite:
     apt_options: tuple[str, ...] = ()
     bootstrap: tuple[str, ...] = ()
     pockets: tuple[str, ...] = ("updates", "security")
+    free_threaded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mirror:
-    """Where a suite comes from: the archive's URI, and the security archive's where there is one."""
+    """Where a suite comes from: the archive's URI, and the security archive's where there is one.
+
+    `pins` maps a suite to the day that it is pinned to (`20261030T080801Z`). A URI with `{snapshot}` in it is an archive of
+    every day, and gives that day's packages; of another archive it is only known since when it has what it has.
+    """
 
     archive: str
     security: str | None = None
     components: tuple[str, ...] = ("main",)
+    pins: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def dated(self) -> bool:
+        """Whether this is an archive of every day."""
+        return SNAPSHOT in self.archive
 
     def sources(self, suite: Suite) -> tuple[str, ...]:
-        """Return the suite's one-line sources (sources.list(5))."""
+        """Return the suite's one-line sources (sources.list(5)). ImageError when the archive needs a day and none is pinned."""
+        day = self.pins.get(suite.name)
+        if self.dated and day is None:
+            raise ImageError(
+                f"expected the day of {suite.name}'s packages in the lock file of the images, found none",
+                solution=f"`farm images update debian-{suite.name}-x86_64-builder` pins the newest one",
+            )
         components = " ".join(self.components)
-        lines = [f"deb {self.archive} {suite.name} {components}"]
+        return tuple(f"deb {uri} {name} {components}" for uri, name in self.archives(suite, day or ""))
+
+    def archives(self, suite: Suite, day: str) -> tuple[tuple[str, str], ...]:
+        """Return the URI and the name of the suite and of each of its pockets, as they are on a day."""
+        found = [(self.archive, suite.name)]
         if "updates" in suite.pockets:
-            lines.append(f"deb {self.archive} {suite.name}-updates {components}")
+            found.append((self.archive, f"{suite.name}-updates"))
         if "security" in suite.pockets and self.security:
-            lines.append(f"deb {self.security} {suite.name}-security {components}")
-        return tuple(lines)
+            found.append((self.security, f"{suite.name}-security"))
+        return tuple((uri.replace(SNAPSHOT, day), name) for uri, name in found)
+
+    def identity(self, suite: Suite) -> str:
+        """Return what an image of the suite depends on: its sources, and the day where one is pinned."""
+        day = self.pins.get(suite.name)
+        return "\n".join((*self.sources(suite), *((f"# as of {day}",) if day else ())))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,24 +176,40 @@ def _text(file: Path) -> str:
     return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
-def command(suite: Suite, source: Mirror, architecture: str, archive: Path) -> tuple[str, ...]:
-    """Return the mmdebstrap call that makes the suite's root file system as a tar archive at `archive`."""
+def command(suite: Suite, source: Mirror, architecture: str, archive: Path, certificates: Path) -> tuple[str, ...]:
+    """Return the mmdebstrap call that makes the suite's root file system as a tar archive at `archive`.
+
+    `certificates` is the host's bundle; the host's apt may look at another one.
+    """
+    options = [*suite.apt_options]
+    # a day that has passed has a Release file whose Valid-Until has passed
+    if source.dated and _NO_EXPIRY not in options:
+        options.append(_NO_EXPIRY)
+    hooks: tuple[str, ...] = ()
+    if any(line.startswith("deb https:") for line in source.sources(suite)):
+        options.append(f'Acquire::https::CAInfo "{certificates}"')
+        # the host's path means nothing inside; the images' own setting is in another file
+        hooks = ("""--customize-hook=sed -i /CAInfo/d "$1"/etc/apt/apt.conf.d/99mmdebstrap""",)
     return (
         "mmdebstrap",
         "--variant=minbase",
         "--format=tar",
         f"--architectures={architecture}",
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDED),
-        *(f"--aptopt={option}" for option in suite.apt_options),
+        *(f"--aptopt={option}" for option in options),
         *suite.bootstrap,
+        *hooks,
         suite.name,
         str(archive),
         *source.sources(suite),
     )
 
 
-def bootstrap(call: tuple[str, ...], log: Path, say: Callable[[str], None]) -> None:
-    """Run mmdebstrap; its lines go to the log, its milestones to `say`. ImageError when it is absent or fails."""
+def bootstrap(call: tuple[str, ...], log: Path, say: Callable[[str], None], env: Mapping[str, str] | None = None) -> None:
+    """Run mmdebstrap; its lines go to the log, its milestones to `say`. ImageError when it is absent or fails.
+
+    `env` is the host's PATH and its like, and the proxies; None for this process's own.
+    """
     tail: list[str] = []
     try:
         with (
@@ -172,6 +219,7 @@ def bootstrap(call: tuple[str, ...], log: Path, say: Callable[[str], None]) -> N
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 stdin=subprocess.DEVNULL,
+                env=env,
                 text=True,
                 errors="replace",
             ) as process,

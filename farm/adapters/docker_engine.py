@@ -65,6 +65,11 @@ def connect(docker_host: str | None, *, timeout: int = _QUIET_SECONDS) -> Docker
     return client
 
 
+def is_local(docker_host: str | None) -> bool:
+    """Tell whether the engine at `docker_host` is behind a socket of this machine, and so on its kernel."""
+    return (docker_host or _DEFAULT_HOST).startswith("unix://")
+
+
 def _knock(host: str) -> None:
     """Connect once to a local socket. Where that fails the SDK would leave a socket open behind its own error."""
     if host.startswith("unix://"):

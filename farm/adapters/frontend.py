@@ -35,6 +35,15 @@ _ANSWER_BYTES = 16 << 20
 _SETUP_CFG = "parallel.cfg"
 _JOBS = ("CMAKE_BUILD_PARALLEL_LEVEL", "NPY_NUM_BUILD_JOBS", "CARGO_BUILD_JOBS", "MAX_JOBS")
 _WHEEL_BYTES = 4 << 30
+_REPAIR = f"""
+cd {PROJECT}/out
+for wheel in *.whl; do
+  case "$wheel" in *-any.whl) continue ;; esac
+  REPAIR repair --plat auto -w {PROJECT}/repaired "$wheel"
+  rm "$wheel"
+  mv {PROJECT}/repaired/*.whl .
+done
+"""
 
 
 def interpreter(target: Target) -> str:
@@ -143,11 +152,16 @@ def build_command(request: BuildRequest) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def build_wheels(host: ContainerHost, request: BuildRequest, folder: Path, seconds: float) -> Ran:
-    """Build a staged project with `python -m build`; what it made is copied into `folder/out`. BadSdist, EngineError."""
+def build_wheels(host: ContainerHost, request: BuildRequest, folder: Path, seconds: float, repair: str = "") -> Ran:
+    """Build a staged project with `python -m build`; what it made is copied into `folder/out`. BadSdist, EngineError.
+
+    `repair` is the auditwheel command for a wheel with binaries; without one the wheel stays as it is.
+    """
     with Container(host, plan_of(host, request, seconds)) as container:
         container.put(inside(folder) | {f"{PROJECT}/out": empty(folder)})
         ran = container.run(build_command(request), log=request.log)
+        if ran.ok and repair:
+            ran = container.run(("sh", "-ec", _REPAIR.replace("REPAIR", repair)), log=request.log)
         if ran.ok:
             container.get(f"{PROJECT}/out", folder / "made", _WHEEL_BYTES)
     return ran
@@ -219,13 +233,14 @@ def plan_of(host: ContainerHost, request: BuildRequest, seconds: float) -> Conta
     """Return the container that a build or a question to a backend runs in."""
     path = {"PATH": host.path(request.image.digest)} | compiler_environment(host, request)
     path["PATH"] = f"{interpreter(request.job.target)}/bin:{path['PATH']}"
+    network = request.job.recipe.network
     return ContainerPlan(
         image=request.image.digest,
         attempt=request.attempt,
         limits=replace(request.limits, seconds=seconds),
-        network=request.job.recipe.network,
+        network=network,
         volume=request.volume,
-        environment=tuple((path | build_environment(request)).items()),
+        environment=tuple((dict(host.site if network else {}) | path | build_environment(request)).items()),
     )
 
 

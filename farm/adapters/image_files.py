@@ -20,7 +20,7 @@ from farm.model.image import Offer, official_libc
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from farm.model.image import Family, ImageSpec
+    from farm.model.image import Family, ImageSpec, Libc
 
 # Raising this makes every image new: do so when the way of building changes.
 _SCHEMA = 1
@@ -39,7 +39,9 @@ _ARCHITECTURES = {
 _REQUIREMENTS = {
     ("debian", "builder"): ("frontend.txt", "tools.txt"),
     ("debian", "runtime"): ("runtime.txt",),
-    ("manylinux", "builder"): ("tools.txt",),
+    ("debian", "builder-t"): ("frontend.txt",),
+    ("debian", "runtime-t"): ("runtime.txt",),
+    ("manylinux", "builder"): ("official.txt",),
     ("manylinux", "runtime"): ("runtime.txt",),
     ("musllinux", "builder"): (),
     ("musllinux", "runtime"): ("runtime.txt",),
@@ -50,7 +52,7 @@ _REQUIREMENTS = {
 class Recipe:
     """What an image is made from: the files of its context by name (bytes), the build arguments, and what else decides.
 
-    `arguments` lacks BASE when that has to be made first.
+    `arguments` lacks BASE, and CPYTHON, when that has to be made first.
     """
 
     files: Mapping[str, bytes]
@@ -92,39 +94,56 @@ class ImageFiles:
 
     def offers(self) -> tuple[Offer, ...]:
         """Return every variant there is: the suites, and the official images that the installed cibuildwheel pins."""
-        debian = tuple(
-            Offer(
-                family="debian",
-                variant=suite.name,
-                libc=("glibc", *suite.glibc),
-                pythons=tuple(f"cp{version.replace('.', '')}" for version in suite.pythons),
-                arches=tuple(_ARCHITECTURES),
-            )
-            for suite in self.suites().values()
-        )
+        debian = (offer for suite in self.suites().values() for offer in _debian_offers(suite))
         return (*_official_offers(), *debian)
 
     def recipe(self, spec: ImageSpec, certificates: bytes, *, base: str | None, mirror: str) -> Recipe:
         """Return what `spec` is made from. `base` is the official image's reference; Debian makes its own, from `mirror`."""
-        names = _REQUIREMENTS[spec.family, spec.role]
-        contents = {
-            "Dockerfile": (self.folder / spec.family / f"{spec.role}.Dockerfile").read_bytes(),
-            "certificates.crt": certificates,
-            **{name: (self.folder / "requirements" / name).read_bytes() for name in names},
-        }
+        if spec.free_threaded:
+            return self._free_threaded(spec, certificates, mirror)
+        contents = {**self._contents(spec, spec.role), "certificates.crt": certificates}
         decides = (spec.name, mirror, self.probe())
         if spec.family == "debian":
-            suite = self.suite(spec.variant)
+            suite = self.suite(spec.suite)
             arguments = {"PYTHONS": " ".join(suite.pythons)}
             if spec.role == "builder":
                 arguments["RUST"] = " ".join(suite.rust)
             return Recipe(files=contents, arguments=arguments, decides=(*decides, self.root(spec, mirror).digest))
         return Recipe(files=contents, arguments={"BASE": base or ""}, decides=decides)
 
+    def _contents(self, spec: ImageSpec, kind: str) -> dict[str, bytes]:
+        names = _REQUIREMENTS[spec.family, kind]
+        return {
+            "Dockerfile": (self.folder / spec.family / f"{kind}.Dockerfile").read_bytes(),
+            **{name: (self.folder / "requirements" / name).read_bytes() for name in names},
+        }
+
+    def _free_threaded(self, spec: ImageSpec, certificates: bytes, mirror: str) -> Recipe:
+        below = self.recipe(spec.plain, certificates, base=None, mirror=mirror)
+        cpython = self.cpython(spec, mirror)
+        return Recipe(
+            files=self._contents(spec, f"{spec.role}-t"),
+            arguments=cpython.arguments,
+            decides=(spec.name, below.digest, cpython.digest, self.probe()),
+        )
+
+    def cpython(self, spec: ImageSpec, mirror: str) -> Recipe:
+        """Return what a free-threaded interpreter is compiled from: the suite's source package, on its own root."""
+        dockerfile = (self.folder / "debian" / "cpython.Dockerfile").read_bytes()
+        versions = {_tag(version): version for version in self.suite(spec.suite).free_threaded}
+        if spec.free_threaded not in versions:
+            known = ", ".join(versions) or "it has none"
+            raise ImageError(
+                f"expected one of {spec.suite}'s free-threaded Pythons ({known}), found {spec.free_threaded}",
+                solution=f"see `free-threaded` in {self.folder / 'debian' / 'suites.toml'}",
+            )
+        arguments = {"VERSION": versions[spec.free_threaded]}
+        return Recipe(files={"Dockerfile": dockerfile}, arguments=arguments, decides=(self.root(spec, mirror).digest,))
+
     def root(self, spec: ImageSpec, mirror: str) -> Recipe:
         """Return what the root file system below a Debian image is made from; its archive is not among the files yet."""
         dockerfile = (self.folder / "debian" / "root.Dockerfile").read_bytes()
-        suite = self.suite(spec.variant)
+        suite = self.suite(spec.suite)
         decides = (suite.name, spec.arch, mirror, *suite.apt_options, *suite.bootstrap, *suite.pockets)
         return Recipe(files={"Dockerfile": dockerfile}, arguments={}, decides=decides)
 
@@ -209,6 +228,20 @@ def _official_offers() -> Iterator[Offer]:
         yield Offer(family=family, variant=variant, libc=libc, pythons=(), arches=tuple(found))
 
 
+def _debian_offers(suite: Suite) -> Iterator[Offer]:
+    libc: Libc = ("glibc", *suite.glibc)
+    arches = tuple(_ARCHITECTURES)
+    plain = tuple(f"cp{version.replace('.', '')}" for version in suite.pythons)
+    yield Offer(family="debian", variant=suite.name, libc=libc, pythons=plain, arches=arches)
+    for tag in map(_tag, suite.free_threaded):
+        yield Offer(family="debian", variant=f"{suite.name}-{tag}", libc=libc, pythons=(tag,), arches=arches)
+
+
+def _tag(version: str) -> str:
+    """Return the tag of a free-threaded Python: `cp314t` for 3.14."""
+    return f"cp{version.replace('.', '')}t"
+
+
 def _suite(name: str, row: Mapping[str, list[str]]) -> Suite:
     major, minor = (int(number) for number in row["glibc"])
     return Suite(
@@ -219,6 +252,7 @@ def _suite(name: str, row: Mapping[str, list[str]]) -> Suite:
         apt_options=tuple(row.get("apt-options", ())),
         bootstrap=tuple(row.get("bootstrap", ())),
         pockets=tuple(row.get("pockets", ("updates", "security"))),
+        free_threaded=tuple(row.get("free-threaded", ())),
     )
 
 

@@ -8,7 +8,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from farm.adapters import debian_root, docker_engine
 from farm.adapters.docker_engine import BuildRequest, translated
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SPEC, INPUTS, PYTHONS, LIBC = "farm.image.spec", "farm.image.inputs", "farm.image.pythons", "farm.image.libc"
 BASE, PACKAGES, STAGE, ROOT = "farm.image.base", "farm.image.packages", "farm.image.stage", "farm.image.root"
+# Images that are only there to be copied from, or to be FROM: they run nothing.
+PART = "farm.image.part"
 _PROBE_PYTHON = {"builder": "/opt/python/cp39-cp39/bin/python", "runtime": "/opt/farm/bin/python"}
 
 
@@ -35,9 +37,11 @@ class ImageSettings:
     """What images are made with.
 
     `cache` is a folder for locks, logs and passing archives. `certificates` is the host's bundle of CA certificates.
-    `pip` holds pip's own variables for the build only (PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, PIP_TRUSTED_HOST),
+    `pip` holds pip's own variables for the build only (PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, PIP_TRUSTED_HOST, PIP_PROXY),
     `proxies` the usual ones (HTTP_PROXY and so on). `bases` maps an official image's name (`ImageSpec.name`) to a
-    reference of the site's own; `families` are the ones that may be used.
+    reference of the site's own; `families` are the ones that may be used. `host` is what mmdebstrap runs with (PATH and its
+    like), None for this process's own environment. `lock` is the file of pins, `binfmt` where the kernel tells what it
+    emulates.
     """
 
     cache: Path
@@ -48,6 +52,9 @@ class ImageSettings:
     bases: Mapping[str, str] = field(default_factory=dict)
     families: tuple[Family, ...] = ("manylinux", "musllinux", "debian")
     apt: Path = Path("/etc/apt")
+    host: Mapping[str, str] | None = None
+    lock: Path | None = None
+    binfmt: Path = Path("/proc/sys/fs/binfmt_misc")
 
     def folder(self, name: str) -> Path:
         """Return a folder of the cache, made when it is not there."""
@@ -77,17 +84,15 @@ class ImageMaker:
         self._files = files
         self._settings = settings
 
-    def make(self, order: Order, source: debian_root.Mirror | None, say: Say) -> None:
-        """Make a builder or runtime image; Debian's needs the mirror to make its root file system from."""
-        arguments = dict(order.recipe.arguments)
-        if source is not None:
-            arguments["BASE"] = self._root(order.spec, source, say)
-        else:
-            self._pull(order.spec, arguments["BASE"], say)
-        arguments |= {"FARM_STAGE": order.spec.name, **self._settings.pip}
+    def make(self, order: Order, below: Mapping[str, str], say: Say) -> None:
+        """Make a builder or runtime image on what is `below` it: BASE and CPYTHON by digest, as its Dockerfile needs them."""
+        arguments = {**order.recipe.arguments, **below, "FARM_STAGE": order.spec.name, **self._settings.pip}
         self._finish(order, self._build(order, arguments, say), {})
+        self._clear_stages(order.spec.name)
+
+    def _clear_stages(self, stage: str) -> None:
         with translated("removing intermediate stages"):
-            self._client.images.prune(filters={"dangling": True, "label": f"{STAGE}={order.spec.name}"})
+            self._client.images.prune(filters={"dangling": True, "label": f"{STAGE}={stage}"})
 
     def make_overlay(self, order: Order, say: Say) -> None:
         """Make an overlay; what it is FROM is in its recipe's arguments."""
@@ -113,14 +118,16 @@ class ImageMaker:
             except ImageNotFound:
                 return None
 
-    def _build(self, order: Order, arguments: Mapping[str, str], say: Say) -> str:
-        """Build an image without a tag and return its ID."""
+    def _build(self, order: Order, arguments: Mapping[str, str], say: Say, labels: Mapping[str, str] | None = None) -> str:
+        """Build an image and return its ID. It has no tag yet, unless there are labels to give it too."""
         with self._context(order.recipe.files) as path, path.open("rb") as context:
             request = BuildRequest(
                 context=context,
                 platform=oci_platform(order.spec.arch),
                 log=self._log(order),
                 arguments={**self._settings.proxies, **arguments},
+                labels=labels or {},
+                tag=order.reference if labels else None,
             )
             return docker_engine.build(self._client, request, lambda line: say(f"{order.spec.name}: {line}"))
 
@@ -168,38 +175,65 @@ class ImageMaker:
         facts: dict[str, Any] = json.loads(output)
         return facts
 
-    def _root(self, spec: ImageSpec, source: debian_root.Mirror, say: Say) -> str:
+    def root(self, spec: ImageSpec, source: debian_root.Mirror, say: Say) -> str:
         """Return the ID of the root file system's image, making it first where it is not there."""
-        suite = self._files.suite(spec.variant)
-        recipe = self._files.root(spec, "\n".join(source.sources(suite)))
-        reference = f"farm/debian-{spec.variant}-{spec.arch}-root:{recipe.digest[:12]}"
-        order = Order(spec=spec, recipe=recipe, reference=reference)
-        with self.lock(reference):
-            return self.identity(reference) or self._make_root(order, suite, source, say)
+        order = self._part(spec, source, "root")
+        with self.lock(order.reference):
+            return self.identity(order.reference) or self._make_root(order, self._files.suite(spec.suite), source, say)
+
+    def references(self, spec: ImageSpec, source: debian_root.Mirror) -> tuple[str, ...]:
+        """Return the references of the root file system and the interpreter that a Debian image is made on today."""
+        parts: tuple[Literal["root", "cpython"], ...] = ("root", "cpython") if spec.free_threaded else ("root",)
+        return tuple(self._part(spec, source, part).reference for part in parts)
+
+    def _part(self, spec: ImageSpec, source: debian_root.Mirror, part: Literal["root", "cpython"]) -> Order:
+        identity = source.identity(self._files.suite(spec.suite))
+        recipe = self._files.root(spec, identity) if part == "root" else self._files.cpython(spec, identity)
+        name = spec.suite if part == "root" else spec.variant
+        reference = f"farm/debian-{name}-{spec.arch}-{part}:{recipe.digest[:12]}"
+        return Order(spec=spec, recipe=recipe, reference=reference)
 
     def _make_root(self, order: Order, suite: debian_root.Suite, source: debian_root.Mirror, say: Say) -> str:
         def tell(line: str) -> None:
             say(f"{order.spec.name}: {line}")
 
+        host = None if self._settings.host is None else {**self._settings.host, **self._settings.proxies}
         with tempfile.TemporaryDirectory(dir=self._settings.folder("contexts")) as folder:
             archive = Path(folder) / "root.tar"
-            call = debian_root.command(suite, source, debian_architecture(order.spec.arch), archive)
-            debian_root.bootstrap(call, self._log(order), tell)
+            architecture = debian_architecture(order.spec.arch)
+            call = debian_root.command(suite, source, architecture, archive, self._settings.certificates)
+            debian_root.bootstrap(call, self._log(order), tell, host)
+            labels = {ROOT: f"{order.spec.suite}-{order.spec.arch}", INPUTS: order.recipe.digest}
             with self._context(order.recipe.files, archive) as path, path.open("rb") as context:
                 request = BuildRequest(
                     context=context,
                     platform=oci_platform(order.spec.arch),
                     log=self._log(order),
-                    labels={ROOT: f"{order.spec.variant}-{order.spec.arch}", INPUTS: order.recipe.digest},
+                    labels=labels,
                     tag=order.reference,
                 )
                 return docker_engine.build(self._client, request, tell)
 
-    def _pull(self, spec: ImageSpec, reference: str, say: Say) -> None:
+    def cpython(self, spec: ImageSpec, source: debian_root.Mirror, builder: str, say: Say) -> str:
+        """Return the ID of the image with a free-threaded interpreter, compiling it in `builder` where it is not there."""
+        order = self._part(spec, source, "cpython")
+        with self.lock(order.reference):
+            known = self.identity(order.reference)
+            if known is not None:
+                return known
+            stage = f"{spec.variant}-{spec.arch}-cpython"
+            labels = {PART: stage, INPUTS: order.recipe.digest}
+            made = self._build(order, {**order.recipe.arguments, "BASE": builder, "FARM_STAGE": stage}, say, labels)
+            self._clear_stages(stage)
+            return made
+
+    def pull(self, spec: ImageSpec, reference: str, say: Say) -> str:
+        """Return the ID of an image of a registry, pulling it where it is not in the engine."""
         if self.identity(reference) is None:
             say(f"{spec.name}: pulling {reference}")
             with translated(f"pulling {reference}"):
                 self._client.images.pull(reference, platform=oci_platform(spec.arch))
+        return self.identity(reference) or reference
 
     @contextmanager
     def _context(self, contents: Mapping[str, bytes], *extra: Path) -> Iterator[Path]:

@@ -5,33 +5,34 @@ An image's tag carries the digest of everything it is made from, and is set last
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from farm.adapters import debian_root, docker_engine
+from farm.adapters import debian_root, docker_engine, emulation
 from farm.adapters.docker_engine import translated
 from farm.adapters.image_files import ImageFiles, official_reference
-from farm.adapters.image_maker import BASE, LIBC, PACKAGES, PYTHONS, ROOT, SPEC, ImageMaker, ImageSettings, Order
+from farm.adapters.image_maker import ImageMaker, ImageSettings, Order
+from farm.adapters.image_pins import REGISTRY_SECONDS, look_at_image, look_at_suite, moved, read_lock, write_lock
+from farm.adapters.image_stock import ImageStock, image_of
 from farm.errors import ImageError
-from farm.model.image import Availability, Image, StoredImage, candidates, parse_spec, system_packages, target_libc
+from farm.model.image import Availability, candidates, system_packages, target_libc
+from farm.model.image_lock import movable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from docker import DockerClient
 
     from farm.adapters.image_files import Recipe
-    from farm.model.image import ImageSpec, Libc, Role
+    from farm.model.image import Image, ImageSpec, Role, StoredImage
+    from farm.model.image_lock import ImageLock, Looked, Pruning, Surplus
     from farm.model.target import Target
 
     Say = Callable[[str], None]
 
 __all__ = ["DockerImages", "ImageSettings"]
-
-# Long enough for a registry's answer, short enough to go on without one.
-_REGISTRY_SECONDS = 15
 
 
 class DockerImages:
@@ -100,18 +101,38 @@ class DockerImages:
     def ensure(self, spec: ImageSpec, say: Say) -> Image:
         """Return the image, building it when it is absent or its inputs changed.
 
-        Two processes that want the same one build it once. ImageError when it cannot be built.
+        Two processes that want the same one build it once. ImageError when it cannot be built, or could not run here.
         """
-        if spec.family != "debian" and self._base(spec) is None:
+        named = None if spec.family == "debian" else self._base(spec)
+        if spec.family != "debian" and named is None:
             raise ImageError(f"{spec.name} has no base image by default", solution=_name_base(spec))
+        self.check_runs(spec)
         order = self._order(spec)
         found = self._stored(order.reference)
         if found is not None:
             return found
+        if named is not None and "@" not in named:
+            self._note(f"{spec.name} is made of {named}, whatever that is today: `farm images update` pins it")
+        below = self._free_threaded_below(spec, say) if spec.free_threaded else {}
         with self._maker.lock(order.reference):
             if self._stored(order.reference) is None:
-                self._maker.make(order, self._mirror if spec.family == "debian" else None, say)
+                self._maker.make(order, below or self._below(spec, say), say)
             return self._made(order.reference)
+
+    def _below(self, spec: ImageSpec, say: Say) -> dict[str, str]:
+        named = None if spec.family == "debian" else self._base(spec)
+        return {"BASE": self._maker.root(spec, self._mirror, say) if named is None else self._maker.pull(spec, named, say)}
+
+    def _free_threaded_below(self, spec: ImageSpec, say: Say) -> dict[str, str]:
+        """Return what an image with a free-threaded Python is made on: the plain one, and what was compiled in the builder."""
+        builder = self.ensure(replace(spec.plain, role="builder"), say)
+        base = builder if spec.role == "builder" else self.ensure(spec.plain, say)
+        return {"BASE": base.digest, "CPYTHON": self._maker.cpython(spec, self._mirror, builder.digest, say)}
+
+    def check_runs(self, spec: ImageSpec) -> None:
+        """Do nothing where programs of an image's architecture run here; else ImageError. An engine elsewhere is believed."""
+        if docker_engine.is_local(self._host):
+            emulation.check(spec.arch, self._settings.binfmt)
 
     def overlay(self, base: Image, packages: Sequence[str], say: Say) -> Image:
         """Return `base` with system packages added, `base` itself when there are none. ImageError when one cannot be had."""
@@ -131,31 +152,58 @@ class DockerImages:
 
     def list(self) -> tuple[StoredImage, ...]:
         """Return farm's images in the engine, overlays included, by name and age."""
-        with translated("listing images"):
-            found = self._client.images.list(filters={"label": SPEC})
-            stored = [
-                _stored_image(entry.attrs, tag) for entry in found for tag in entry.tags if tag.startswith("farm/")
-            ]
-        return tuple(sorted(stored, key=lambda one: (one.image.spec, one.created)))
+        return self._stock.list()
 
     def remove(self, reference: str) -> None:
         """Remove one image, and the root file system below it when no other image needs that. ImageError if it is in use."""
-        from docker.errors import APIError, ImageNotFound  # noqa: PLC0415 - see docker_engine
+        layer = self._stock.lowest_layer(reference)
+        self._stock.remove(reference)
+        for root in self._stock.unused_roots(layer):
+            self._stock.remove(root)
 
-        with translated(f"removing {reference}"):
+    def prune(self, request: Pruning) -> tuple[tuple[Surplus, ...], int]:
+        """Remove what nothing needs any more. What a container uses stays, and says so.
+
+        Returns all of it, and the bytes that the engine got back (0 in a dry run).
+        """
+        found = self._stock.surplus(request)
+        if request.dry_run or not found:
+            return found, 0
+        size = self._stock.size()
+        done = []
+        for one in found:
             try:
-                self._client.images.remove(reference)
-            except ImageNotFound as error:
-                raise ImageError(
-                    f"no image {reference} in the engine", solution="`farm images list` shows what is there"
-                ) from error
-            except APIError as error:
-                if error.status_code != 409:
-                    raise
-                raise ImageError(
-                    f"{reference} is in use: {error.explanation}", solution="end what uses it, then try again"
-                ) from error
-            self._remove_unused_roots()
+                self._stock.remove(one.reference)
+                done.append(one)
+            except ImageError as error:
+                done.append(replace(one, kept=error.reason))
+        return tuple(done), size - self._stock.size()
+
+    def update(self, specs: Iterable[ImageSpec], *, dry_run: bool = False) -> tuple[Looked, ...]:
+        """Move the pins of what these images are made from to the newest there is, in the lock file; builds nothing.
+
+        An archive or registry that does not answer leaves its pin where it is, and is among the answers. UsageError,
+        StoreError for the lock file.
+        """
+        lock = self._lock
+        found: dict[tuple[str, str], Looked] = {}
+        for spec in specs:
+            if spec.family == "debian":
+                if ("suite", spec.suite) not in found:
+                    suite = self._files.suite(spec.suite)
+                    found["suite", spec.suite] = look_at_suite(suite, self._mirror, lock, self._settings)
+                continue
+            named = self._named(spec)
+            if named is None:
+                raise ImageError(f"{spec.name} has no base image by default", solution=_name_base(spec))
+            official = spec.name not in self._settings.bases
+            found["image", spec.name] = look_at_image(spec.name, (named, official), lock, self._host)
+        after = moved(lock, found.values())
+        if after != lock and not dry_run and self._settings.lock is not None:
+            write_lock(self._settings.lock, after)
+            self.__dict__.pop("_lock", None)
+            self.__dict__.pop("_mirror", None)
+        return tuple(found.values())
 
     def official_available(self, spec: ImageSpec) -> Availability:
         """Return whether an official image can be had: asked of the engine and its registry once per process."""
@@ -175,7 +223,7 @@ class DockerImages:
         registry = reference.split("/", 1)[0]
         if registry not in self._silent:
             try:
-                docker_engine.connect(self._host, timeout=_REGISTRY_SECONDS).images.get_registry_data(reference)
+                docker_engine.connect(self._host, timeout=REGISTRY_SECONDS).images.get_registry_data(reference)
             except (DockerException, RequestException) as error:
                 # one answer speaks for the whole registry: the next variant must not wait for the same silence
                 self._silent[registry] = f"cannot be pulled: {getattr(error, 'explanation', None) or error}"
@@ -192,8 +240,29 @@ class DockerImages:
         return ImageMaker(self._client, self._files, self._settings)
 
     @cached_property
+    def _stock(self) -> ImageStock:
+        return ImageStock(self._client, self._references)
+
+    def _references(self, spec: ImageSpec) -> frozenset[str]:
+        """Return the references that a spec and what it is made on have with today's inputs; none when it cannot be made."""
+        try:
+            if spec.family != "debian" and self._base(spec) is None:
+                return frozenset()
+            mine = self._order(spec).reference
+            below = self._maker.references(spec, self._mirror) if spec.family == "debian" else ()
+            plain = self._references(spec.plain) if spec.free_threaded else ()
+        except ImageError:
+            return frozenset()
+        return frozenset({mine, *below, *plain})
+
+    @cached_property
+    def _lock(self) -> ImageLock:
+        return read_lock(self._settings.lock)
+
+    @cached_property
     def _mirror(self) -> debian_root.Mirror:
-        return debian_root.mirror(self._settings.debian_mirror, self._settings.apt, self._files.suites())
+        found = debian_root.mirror(self._settings.debian_mirror, self._settings.apt, self._files.suites())
+        return replace(found, pins=self._lock.suites)
 
     @cached_property
     def _certificates(self) -> bytes:
@@ -205,13 +274,23 @@ class DockerImages:
                 solution="set SSL_CERT_FILE to the bundle that this host trusts",
             ) from error
 
+    def _named(self, spec: ImageSpec) -> str | None:
+        """Return the base that config.toml names, else the official one as cibuildwheel pins it."""
+        return self._settings.bases.get(spec.name) or official_reference(spec)
+
     def _base(self, spec: ImageSpec) -> str | None:
-        return self._settings.bases.get(spec.name) or (None if spec.family == "debian" else official_reference(spec))
+        """Return the base as it is to be used: by the lock file's digest where it has one for this very reference."""
+        named = None if spec.family == "debian" else self._named(spec)
+        pin = self._lock.images.get(spec.name)
+        if named is not None and pin is not None:
+            official = spec.name not in self._settings.bases
+            return pin.pinned if pin.reference == movable(named, official=official) else named
+        return named
 
     def _order(self, spec: ImageSpec) -> Order:
         sources = ""
         if spec.family == "debian":
-            sources = "\n".join(self._mirror.sources(self._files.suite(spec.variant)))
+            sources = self._mirror.identity(self._files.suite(spec.suite))
         recipe = self._files.recipe(spec, self._certificates, base=self._base(spec), mirror=sources)
         return Order(spec=spec, recipe=recipe, reference=_reference(spec, recipe))
 
@@ -220,7 +299,7 @@ class DockerImages:
 
         with translated("looking for an image"):
             try:
-                return _image(self._client.images.get(reference).attrs, reference)
+                return image_of(self._client.images.get(reference).attrs, reference)
             except ImageNotFound:
                 return None
 
@@ -229,44 +308,9 @@ class DockerImages:
         assert image is not None, "the engine has just tagged it"
         return image
 
-    def _remove_unused_roots(self) -> None:
-        used = {
-            f"{one.image.spec.variant}-{one.image.spec.arch}"
-            for one in self.list()
-            if one.image.spec.family == "debian"
-        }
-        for entry in self._client.images.list(filters={"label": ROOT}):
-            # images built on a root inherit its label, but not its name
-            for tag in entry.tags:
-                if "-root:" in tag and entry.labels[ROOT] not in used:
-                    self._client.images.remove(tag)
-
 
 def _reference(spec: ImageSpec, recipe: Recipe) -> str:
     return f"farm/{spec.name}:{recipe.digest[:12]}"
-
-
-def _image(attributes: dict[str, Any], reference: str) -> Image:
-    labels = attributes["Config"]["Labels"]
-    kind, major, minor = labels[LIBC].split()
-    libc: Libc = ("musl" if kind == "musl" else "glibc", int(major), int(minor))
-    return Image(
-        spec=parse_spec(labels[SPEC]),
-        reference=reference,
-        digest=attributes["Id"],
-        pythons=tuple(labels[PYTHONS].split()),
-        libc=libc,
-    )
-
-
-def _stored_image(attributes: dict[str, Any], reference: str) -> StoredImage:
-    labels = attributes["Config"]["Labels"]
-    return StoredImage(
-        image=_image(attributes, reference),
-        size=attributes["Size"],
-        created=datetime.fromisoformat(attributes["Created"]),
-        packages=tuple(labels.get(PACKAGES, "").split()) if BASE in labels else (),
-    )
 
 
 def _name_base(spec: ImageSpec) -> str:

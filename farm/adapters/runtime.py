@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farm.adapters.container import Container, ContainerPlan
+from farm.adapters.emulation import is_foreign
 from farm.adapters.frontend import interpreter
 from farm.adapters.sandbox import HOME
 from farm.model.outcome import Check, Verdict
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 _WHEELS = "/wheels"
 _SCRIPT = "/tmp/prove.py"  # noqa: S108 - a path inside the container
 _IMPORT_SECONDS = 30
+# QEMU translates a program while it runs: everything takes some ten times as long.
+_EMULATED = 10
 _ROOT = "0:0"
 # What a shell and the engines give for a command that is not there (POSIX 2.8.2).
 _NOT_FOUND = 127
@@ -94,10 +97,11 @@ class _Proof:
         return Check(name="smoke test", ok=ran.ok, detail=f"no program {words[0]} in the clean room" if missing else _detail(ran))
 
     def _import(self, module: str) -> Check:
-        argv = ("timeout", "-k", "1", str(_IMPORT_SECONDS), self._python, "-I", _SCRIPT, module)
+        seconds = _IMPORT_SECONDS * (_EMULATED if is_foreign(self._request.target.arch) else 1)
+        argv = ("timeout", "-k", "1", str(seconds), self._python, "-I", _SCRIPT, module)
         ran = self._container.run(argv, log=self._request.log)
         late = ran.code in (124, 137) and not ran.timed_out and not ran.out_of_memory
-        detail = f"took longer than {_IMPORT_SECONDS} seconds" if late else _detail(ran)
+        detail = f"took longer than {seconds} seconds" if late else _detail(ran)
         # A module that calls os._exit(0) leaves a good exit code behind, but not the script's last words.
         if ran.ok and f"imported {module}" not in ran.tail:
             return Check(name=f"imports {module}", ok=False, detail="importing it ended the process")

@@ -12,6 +12,7 @@ from farm.config.recipes import folder_recipes, recipe_tables, together
 from farm.model.settings import Settings
 from farm.model.target import parse_target
 
+_IMAGE_LOCK = "images.lock"
 DEFAULT_TARGETS = ("cp311-manylinux_2_36_x86_64", "cp313-manylinux_2_41_x86_64")
 
 
@@ -28,7 +29,9 @@ def load(path: Path | None, *, home: Path) -> Settings:
 def examined(path: Path | None, *, home: Path) -> tuple[Settings, tuple[str, ...]]:
     """Return the settings as far as they are sound, and every fault. ConfigError when config.toml itself cannot be read."""
     if path is None:
-        return Settings(targets=tuple(parse_target(name) for name in DEFAULT_TARGETS), store=home / ".local/share/farm"), ()
+        store = home / ".local/share/farm"
+        targets = tuple(parse_target(name) for name in DEFAULT_TARGETS)
+        return Settings(targets=targets, store=store, image_lock=str(store / _IMAGE_LOCK)), ()
     try:
         text = path.read_text(encoding="utf-8")
         content = tomllib.loads(text)
@@ -59,6 +62,7 @@ def _parse(content: dict[str, Any], document: Document) -> tuple[Settings, tuple
     values.setdefault("targets", tuple(parse_target(name) for name in DEFAULT_TARGETS))
     values["store"] = folder / Path(values.get("store", ".farm")).expanduser()
     values["recipe_folder"] = str(recipes)
+    values["image_lock"] = str(folder / Path(values.get("image_lock") or _IMAGE_LOCK).expanduser())
     for key in (key for key in ("tls_certificate", "tls_key") if values.get(key)):
         values[key] = str(folder / Path(values[key]).expanduser())
     return Settings(source=source, recipes=together(own, beside), **values), (*document.faults, *faults)

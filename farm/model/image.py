@@ -6,7 +6,7 @@ Pure: what exists (`Offer`) is handed in, nothing here asks an engine.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from farm.errors import ImageError, UsageError
@@ -22,7 +22,7 @@ Role = Literal["builder", "runtime"]
 Libc = tuple[Literal["glibc", "musl"], int, int]
 
 _NAME = re.compile(
-    r"(?:(?P<debian>debian)-(?P<suite>[a-z]+)|(?P<official>manylinux|musllinux)(?P<level>2014|_\d+_\d+))"
+    r"(?:(?P<debian>debian)-(?P<suite>[a-z]+(?:-cp3\d+t)?)|(?P<official>manylinux|musllinux)(?P<level>2014|_\d+_\d+))"
     r"-(?P<arch>[a-z0-9_]+)-(?P<role>builder|runtime)"
 )
 # Debian policy 5.6.1, plus the capitals, underscores and virtual names of RPM and the `so:` of apk.
@@ -31,7 +31,9 @@ _PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.:_()/-]*")
 
 @dataclass(frozen=True, kw_only=True, slots=True, order=True)
 class ImageSpec:
-    """Which image is meant: `variant` is a Debian suite (`bookworm`) or a policy (`manylinux_2_28`, `musllinux_1_2`)."""
+    """Which image is meant: `variant` is a Debian suite (`bookworm`; `forky-cp314t` with a free-threaded Python added) or a
+    policy (`manylinux_2_28`, `musllinux_1_2`).
+    """
 
     family: Family
     variant: str
@@ -46,6 +48,21 @@ class ImageSpec:
         """`debian-bookworm-x86_64-builder`, `manylinux_2_28-x86_64-runtime`: also the name of its repository, below farm/."""
         family = "debian-" if self.family == "debian" else ""
         return f"{family}{self.variant}-{self.arch}-{self.role}"
+
+    @property
+    def suite(self) -> str:
+        """The Debian suite without the free-threaded Python."""
+        return self.variant.partition("-")[0]
+
+    @property
+    def plain(self) -> ImageSpec:
+        """The suite's image without the free-threaded Python, FROM which this one is made; itself when it has none."""
+        return replace(self, variant=self.suite)
+
+    @property
+    def free_threaded(self) -> str:
+        """The free-threaded Python that is added to a suite's image, `cp314t`; empty when there is none."""
+        return self.variant.partition("-")[2]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,18 +79,23 @@ class Image:
     libc: Libc
 
     def python(self, tag: str) -> str:
-        """Return the path of the interpreter of `cp311` inside the image; each role has it at the same place."""
-        return f"/opt/python/{tag}-{tag}/bin/python"
+        """Return the path of the interpreter of `cp311` or `cp314t` inside the image; each role has it at the same place."""
+        return f"/opt/python/{tag.removesuffix('t')}-{tag}/bin/python"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredImage:
-    """An image as the engine lists it. `size` counts bytes, shared layers included; `packages` is an overlay's."""
+    """An image as the engine lists it. `size` counts bytes, shared layers included; `packages` is an overlay's.
+
+    `state` is "current" with today's inputs, "superseded" with older ones (or with those of another configuration or
+    checkout), "overlay" for one of a current builder.
+    """
 
     image: Image
     size: int
     created: datetime
     packages: tuple[str, ...] = ()
+    state: Literal["current", "superseded", "overlay"] = "current"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,9 +145,12 @@ def candidates(offers: Iterable[Offer], *, python: str, libc: Libc, arch: str, r
 
 
 def of_variant(found: Sequence[ImageSpec], variant: str, target: Target) -> ImageSpec:
-    """Return the image of a variant among those that serve a target. ImageError, naming them, when it is none of them."""
+    """Return the image of a variant among those that serve a target. ImageError, naming them, when it is none of them.
+
+    A Debian suite stands for its images with a free-threaded Python too.
+    """
     for spec in found:
-        if variant in {spec.variant, spec.name}:
+        if variant in {spec.variant, spec.suite, spec.name}:
             return spec
     names = ", ".join(spec.variant for spec in found) or "none"
     raise ImageError(

@@ -59,6 +59,7 @@ class Settings:
     debian_mirror: str = ""
     image_bases: tuple[tuple[str, str], ...] = ()
     image_folder: str = ""
+    image_lock: str = ""
     jobs: int = 0
     time_limit: float = 3600.0
     memory: int = 4 << 30

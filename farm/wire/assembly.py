@@ -156,6 +156,8 @@ class Farm:
                 proxies=proxies(self.env),
                 bases=dict(self.settings.image_bases),
                 families=self._families,
+                host=self.host_environment,
+                lock=Path(self.settings.image_lock) if self.settings.image_lock else None,
             ),
             self.image_folder,
             self.note,

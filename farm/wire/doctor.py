@@ -7,12 +7,14 @@ import platform
 import shutil
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 
 from farm.adapters.docker_engine import connect
 from farm.adapters.process import redact
 from farm.errors import FarmError
 from farm.model.finding import Finding
 from farm.wire.assembly import Farm
+from farm.wire.site import proxies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,6 +38,7 @@ def examine(settings: Settings, env: Mapping[str, str]) -> tuple[Finding, ...]:
             if engine.state == "ok"
             else Finding(subject="images", state="warning", found="not looked at, as no engine answers")
         )
+        found.extend(_proxies(env))
         found.append(_guarded("cibuildwheel", _docker_program))
         found.append(_guarded("store", lambda: _store(farm.root)))
         found.extend(_upstream(farm))
@@ -65,12 +68,26 @@ def _engine(farm: Farm) -> Finding:
 
 def _images(farm: Farm) -> Finding:
     needed = farm.needed_images()
+    for spec in needed:
+        farm.images.check_runs(spec)
     absent = [spec.name for spec in needed if farm.images.find(spec) is None]
     text = ", ".join(spec.name for spec in needed)
     if absent:
         fix = f"`farm images build` makes them ({', '.join(absent)}); `farm build` does so too when it needs them"
         return Finding(subject="images", state="warning", found=f"{len(absent)} of {len(needed)} are not built yet", fix=fix)
     return Finding(subject="images", state="ok", found=text)
+
+
+def _proxies(env: Mapping[str, str]) -> tuple[Finding, ...]:
+    """Return a warning where containers are told of a proxy that they cannot reach."""
+    urls = [value for name, value in proxies(env).items() if not name.lower().startswith("no")]
+    hosts = {urlsplit(url if "://" in url else f"//{url}").hostname for url in urls}
+    near = sorted(host for host in hosts if host and (host == "localhost" or host.startswith("127.") or host == "::1"))
+    if not near:
+        return ()
+    fix = "name it by an address that containers reach, such as the one of docker0, and let it listen there"
+    found = f"the proxy is at {', '.join(near)}, which in a container is the container itself"
+    return (Finding(subject="proxy", state="warning", found=found, fix=fix, why="images and crates cannot be fetched through it"),)
 
 
 def _docker_program() -> Finding:

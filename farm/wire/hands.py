@@ -21,7 +21,7 @@ from farm.errors import EngineError
 from farm.model.build import Limits
 from farm.model.demand import IndexOptions
 from farm.model.recipes import recipe_digest
-from farm.wire.site import memory, processors, proxies
+from farm.wire.site import memory, network_variables, processors, proxies
 from farm.work.build import BuildPorts
 from farm.work.carry import Hands
 from farm.work.diagnosis.knowledge import knowledge
@@ -52,6 +52,7 @@ class Workshop:
             store=farm.store_mark,
             scratch=farm.root / "staging",
             environment=farm.host_environment,
+            site=network_variables(farm.pip, farm.env),
             output=self._output,
         )
         share = max(1.0, processors() / farm.jobs)

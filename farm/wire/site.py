@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +15,17 @@ if TYPE_CHECKING:
 
     from farm.adapters.pipconfig import IndexSettings
 
+_PASSWORD = re.compile(r"://[^/\s@]+@")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 _HOST = ("PATH", "HOME", "TMPDIR", "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_CONTEXT",
          "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR")  # fmt: skip
 
 
 def proxies(env: Mapping[str, str]) -> dict[str, str]:
-    """Return the proxy variables that are set."""
-    return {name: env[name] for name in _PROXIES if env.get(name)}
+    """Return the proxy variables that are set, each in both spellings: apt reads only the small one, other programs the large."""
+    given = {name: env[name] for name in _PROXIES if env.get(name)}
+    other = {name.swapcase(): value for name, value in given.items()}
+    return other | given
 
 
 def host_environment(env: Mapping[str, str]) -> dict[str, str]:
@@ -50,7 +54,24 @@ def image_variables(index: IndexSettings, default: str) -> dict[str, str]:
         told["PIP_EXTRA_INDEX_URL"] = " ".join(index.extra_urls)
     if index.trusted_hosts:
         told["PIP_TRUSTED_HOST"] = " ".join(index.trusted_hosts)
+    if index.proxy:
+        told["PIP_PROXY"] = index.proxy
     return told
+
+
+def network_variables(index: IndexSettings, env: Mapping[str, str]) -> dict[str, str]:
+    """Return what a build that a recipe gives a network gets to know: proxies, and pip's index settings.
+
+    It runs strangers' code, so that an index URL with a password stays away.
+    """
+    told = {"PIP_INDEX_URL": index.url, "UV_DEFAULT_INDEX": index.url}
+    if index.extra_urls:
+        told["PIP_EXTRA_INDEX_URL"] = told["UV_INDEX"] = " ".join(index.extra_urls)
+    if index.trusted_hosts:
+        told["PIP_TRUSTED_HOST"] = told["UV_INSECURE_HOST"] = " ".join(index.trusted_hosts)
+    if index.proxy:
+        told["PIP_PROXY"] = index.proxy
+    return proxies(env) | {name: value for name, value in told.items() if not _PASSWORD.search(value)}
 
 
 def memory() -> int:

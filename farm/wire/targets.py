@@ -95,6 +95,10 @@ def configured(farm: Farm) -> tuple[Listed, ...]:
             served[target] = (error.reason.splitlines()[0], False)
             continue
         served[target] = (spec.name, True)
+        try:
+            farm.images.check_runs(spec)
+        except ImageError as error:
+            farm.note(f"{target.name}: {error.reason}; {error.solution}")
         with suppress(EngineError):
             image = farm.images.find(spec)
             if image is not None:

@@ -16,7 +16,7 @@ RUN echo 'Acquire::https::CAInfo "/etc/ssl/farm-certificates.crt";' > /etc/apt/a
  && apt-get install -q -y --no-install-recommends \
         bzip2 ca-certificates ccache cmake g++ gcc gfortran make ninja-build patch pkg-config python3 \
         tar unzip xz-utils zip ${packages} ${RUST} \
- && sed -i 's/ -Werror=format-security//g' /usr/lib/python3*/_sysconfigdata_*.py \
+ && find /usr/lib -path '*/python3*/_sysconfig*' -exec sed -i 's/ -Werror=format-security//g' {} + \
  && apt-get clean \
  && rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old /var/log/* \
  && cp /etc/ssl/farm-certificates.crt /etc/ssl/certs/ca-certificates.crt
@@ -35,6 +35,7 @@ ARG PYTHONS
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_TRUSTED_HOST
+ARG PIP_PROXY
 COPY frontend.txt tools.txt /tmp/
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 RUN set -e; \

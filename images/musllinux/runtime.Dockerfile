@@ -16,14 +16,15 @@ LABEL farm.image.stage="${FARM_STAGE}"
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 ARG PIP_TRUSTED_HOST
+ARG PIP_PROXY
 COPY runtime.txt /tmp/
 RUN set -e; \
     python3 -m venv /opt/farm; \
     /opt/farm/bin/python -m pip install -q --no-cache-dir --only-binary :all: --require-hashes -r /tmp/runtime.txt; \
     /opt/farm/bin/python -m pip uninstall -q -y setuptools; \
     mkdir -p /opt/python; \
-    tag="$(/opt/farm/bin/python -c 'import sys; print("cp%d%d" % sys.version_info[:2] + sys.abiflags)')"; \
-    ln -s /opt/farm "/opt/python/${tag}-${tag}"
+    tag="$(/opt/farm/bin/python -c 'import sys; print("cp%d%d-cp%d%d" % (sys.version_info[:2] * 2) + sys.abiflags)')"; \
+    ln -s /opt/farm "/opt/python/${tag}"
 
 FROM system
 COPY --from=tools /opt /opt

@@ -41,7 +41,8 @@ def request(tmp_path: Path, recipe: Recipe | None = None, target: str = "cp311-m
 
 
 def host(tmp_path: Path) -> ContainerHost:
-    return ContainerHost(client=None, run="run-1", store="store-1", scratch=tmp_path)  # type: ignore[arg-type]
+    site = {"https_proxy": "http://proxy.example:3128"}
+    return ContainerHost(client=None, run="run-1", store="store-1", scratch=tmp_path, site=site)  # type: ignore[arg-type]
 
 
 def read_by_cibuildwheel(tmp_path: Path, asked: BuildRequest):
@@ -99,6 +100,26 @@ def test_old_c_is_written_anew_before_the_build_only_where_a_recipe_says_so(tmp_
     assert read_by_cibuildwheel(tmp_path, request(tmp_path, recipe)).before_build == "python -I /project/cythonize.py /project"
     (tmp_path / "plain").mkdir()
     assert not read_by_cibuildwheel(tmp_path / "plain", request(tmp_path)).before_build
+
+
+@pytest.mark.parametrize("network", [False, True])
+def test_a_build_knows_the_sites_proxy_where_it_has_a_network(tmp_path, network):
+    options = read_by_cibuildwheel(tmp_path, request(tmp_path, Recipe(network=network)))
+    assert ("--env=https_proxy=http://proxy.example:3128" in options.container_engine.create_args) is network
+
+
+@pytest.mark.parametrize(
+    ("target", "known"),
+    [
+        ("cp311-manylinux_2_36_x86_64", True),
+        ("cp315t-musllinux_1_2_aarch64", True),
+        # experiments end, and so do the oldest Pythons
+        ("cp313t-manylinux_2_41_x86_64", False),
+        ("cp37-manylinux_2_17_x86_64", False),
+    ],
+)
+def test_which_pythons_cibuildwheel_builds_for_is_its_own_to_say(target, known):
+    assert cibuildwheel.knows(parse_target(target)) is known
 
 
 def test_a_recipe_has_the_last_word_on_the_environment(tmp_path):

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,13 +104,37 @@ class TestBootstrap:
     )
 
     def test_takes_the_suite_with_its_updates_and_security_fixes(self) -> None:
-        call = debian_root.command(self.suite, EXPECTED, "arm64", Path("root.tar"))
+        call = debian_root.command(self.suite, EXPECTED, "arm64", Path("root.tar"), Path("/site.crt"))
         assert call[-3:] == (
             "deb http://mirror.example/debian forky main",
             "deb http://mirror.example/debian forky-updates main",
             "deb http://security.example/debian-security forky-security main",
         )
         assert {"--architectures=arm64", '--aptopt=Acquire::Check-Valid-Until "false"'} <= set(call)
+        assert "/site.crt" not in " ".join(call)
+
+    def test_a_mirror_with_a_certificate_of_the_sites_own_is_believed_and_the_hosts_path_stays_out_of_the_image(self) -> None:
+        source = Mirror(archive="https://mirror.example/debian")
+        call = debian_root.command(self.suite, source, "amd64", Path("root.tar"), Path("/site.crt"))
+        assert '--aptopt=Acquire::https::CAInfo "/site.crt"' in call
+        assert [word for word in call if word.startswith("--customize-hook=") and "CAInfo" in word]
+
+    def test_an_archive_of_every_day_needs_a_pinned_one_and_then_does_not_expire(self) -> None:
+        source = Mirror(archive="http://snapshot.example/debian/{snapshot}")
+        suite = replace(self.suite, apt_options=())
+        with pytest.raises(ImageError, match="forky") as caught:
+            source.sources(suite)
+        assert "farm images update" in caught.value.solution
+        pinned = replace(source, pins={"forky": "20261030T080801Z"})
+        assert pinned.sources(suite)[0] == "deb http://snapshot.example/debian/20261030T080801Z forky main"
+        call = debian_root.command(suite, pinned, "amd64", Path("root.tar"), Path("/site.crt"))
+        assert '--aptopt=Acquire::Check-Valid-Until "false"' in call
+
+    def test_a_pinned_day_is_an_input_also_where_the_mirror_has_only_today(self) -> None:
+        days = [replace(EXPECTED, pins=pins) for pins in ({}, {"forky": "20261030T080801Z"}, {"forky": "20261101T080801Z"})]
+        assert len({source.identity(self.suite) for source in days}) == 3
+        assert len({source.sources(self.suite) for source in days}) == 1
+        assert replace(EXPECTED, pins={"trixie": "20261030T080801Z"}).identity(self.suite) == days[0].identity(self.suite)
 
     def test_a_failure_shows_its_last_lines_and_where_the_rest_is(self, tmp_path: Path) -> None:
         said: list[str] = []
@@ -175,6 +200,28 @@ class TestInputs:
         suites.write_text(text.replace('"rustc-web", ', ""), encoding="utf-8")
         assert self.digest(folder) != before
 
+    @pytest.mark.parametrize("role", ["builder", "runtime"])
+    def test_what_a_free_threaded_image_is_made_on_counts(self, folder: Path, role: str) -> None:
+        files = ImageFiles(folder)
+        spec = parse_spec(f"debian-forky-cp314t-x86_64-{role}")
+
+        def digest() -> str:
+            return files.recipe(spec, b"ca", base=None, mirror="deb m forky main").digest
+
+        seen = {digest()}
+        for name in (f"debian/{role}.Dockerfile", f"debian/{role}-t.Dockerfile", "debian/cpython.Dockerfile"):
+            (folder / name).write_bytes((folder / name).read_bytes() + b"# changed\n")
+            seen.add(digest())
+        assert len(seen) == 4
+
+    def test_tools_from_the_index_do_not_compile_the_interpreters_anew(self, folder: Path) -> None:
+        files = ImageFiles(folder)
+        spec = parse_spec("debian-forky-cp314t-x86_64-builder")
+        before = files.cpython(spec, "deb m forky main").digest
+        tools = folder / "requirements" / "tools.txt"
+        tools.write_bytes(tools.read_bytes() + b"# changed\n")
+        assert files.cpython(spec, "deb m forky main").digest == before
+
     def test_an_unknown_suite_lists_the_known_ones(self, folder: Path) -> None:
         with pytest.raises(ImageError, match="bookworm, trixie, forky") as caught:
             ImageFiles(folder).suite("woody")
@@ -192,6 +239,8 @@ class TestOffers:
         offers = {offer.variant: offer for offer in ImageFiles().offers()}
         assert offers["bookworm"].pythons == ("cp311",)
         assert offers["trixie"].libc == ("glibc", 2, 41)
+        assert offers["forky"].pythons == ("cp313", "cp314", "cp315")
+        assert offers["forky-cp314t"].pythons == ("cp314t",)
         assert {"manylinux_2_28", "musllinux_1_2"} <= offers.keys()
 
 
@@ -251,7 +300,7 @@ class TestDockerfiles:
         named = {line.split()[-1] for line in lines if re.match(r"FROM \S+ AS ", line)}
         for line in lines:
             if line.startswith("FROM "):
-                assert line.split()[1] in {"${BASE}", "scratch", *named}, line
+                assert line.split()[1] in {"${BASE}", "${CPYTHON}", "scratch", *named}, line
 
     def test_downloads_nothing_but_packages(self, path: Path) -> None:
         text = "\n".join(instructions(path))
@@ -293,7 +342,12 @@ def test_every_family_has_its_dockerfiles() -> None:
         for family in ("debian", "manylinux", "musllinux")
         for kind in ("builder", "overlay", "runtime")
     }
-    assert {f"{path.parent.name}/{path.stem}" for path in DOCKERFILES} == expected | {"debian/root"}
+    assert {f"{path.parent.name}/{path.stem}" for path in DOCKERFILES} == expected | {
+        "debian/root",
+        "debian/cpython",
+        "debian/builder-t",
+        "debian/runtime-t",
+    }
 
 
 @pytest.mark.parametrize("path", sorted(ImageFiles().folder.glob("requirements/*.txt")), ids=lambda path: path.stem)

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from farm.errors import UsageError
+from farm.errors import ImageError, UsageError
 from farm.model.image import (
     Image,
     ImageSpec,
     Offer,
     candidates,
+    of_variant,
     official_libc,
     parse_spec,
     system_packages,
@@ -23,7 +24,10 @@ FORKY = Offer(family="debian", variant="forky", libc=("glibc", 2, 42), pythons=(
 OLD = Offer(family="manylinux", variant="manylinux2014", libc=("glibc", 2, 17), pythons=(), arches=("x86_64",))
 NEW = Offer(family="manylinux", variant="manylinux_2_28", libc=("glibc", 2, 28), pythons=(), arches=("x86_64",))
 MUSL = Offer(family="musllinux", variant="musllinux_1_2", libc=("musl", 1, 2), pythons=(), arches=("x86_64",))
-OFFERS = (BOOKWORM, TRIXIE, FORKY, OLD, NEW, MUSL)
+FORKY_T = Offer(
+    family="debian", variant="forky-cp314t", libc=("glibc", 2, 42), pythons=("cp314t",), arches=("x86_64",)
+)
+OFFERS = (BOOKWORM, TRIXIE, FORKY, FORKY_T, OLD, NEW, MUSL)
 
 
 def variants(python: str, libc: tuple[str, int, int], arch: str = "x86_64") -> list[str]:
@@ -36,6 +40,7 @@ def variants(python: str, libc: tuple[str, int, int], arch: str = "x86_64") -> l
     [
         ("cp311", ("glibc", 2, 36), ["manylinux_2_28", "manylinux2014", "bookworm"]),
         ("cp313", ("glibc", 2, 42), ["manylinux_2_28", "manylinux2014", "forky", "trixie"]),
+        ("cp314t", ("glibc", 2, 43), ["manylinux_2_28", "manylinux2014", "forky-cp314t"]),
         ("cp311", ("glibc", 2, 35), ["manylinux_2_28", "manylinux2014"]),
         ("cp311", ("glibc", 2, 17), ["manylinux2014"]),
         ("cp311", ("musl", 1, 2), ["musllinux_1_2"]),
@@ -58,6 +63,7 @@ def test_an_image_of_another_architecture_never_serves() -> None:
     [
         "debian-bookworm-x86_64-builder",
         "debian-trixie-aarch64-runtime",
+        "debian-forky-cp314t-x86_64-builder",
         "manylinux2014-x86_64-builder",
         "manylinux_2_28-aarch64-runtime",
         "musllinux_1_2-x86_64-builder",
@@ -111,3 +117,28 @@ def test_the_interpreter_is_where_cibuildwheel_looks_for_it() -> None:
     spec = ImageSpec(family="debian", variant="forky", arch="x86_64", role="builder")
     image = Image(spec=spec, reference="r", digest="sha256:0", pythons=("cp314",), libc=("glibc", 2, 42))
     assert image.python("cp314") == "/opt/python/cp314-cp314/bin/python"
+
+
+def test_a_free_threaded_python_lies_where_cibuildwheel_looks_for_it() -> None:
+    image = Image(
+        spec=parse_spec("debian-forky-cp314t-x86_64-builder"), reference="r", digest="d", pythons=("cp314", "cp314t"),
+        libc=("glibc", 2, 43),
+    )  # fmt: skip
+    assert image.python("cp314t") == "/opt/python/cp314-cp314t/bin/python"
+    assert image.python("cp314") == "/opt/python/cp314-cp314/bin/python"
+
+
+def test_an_image_with_a_free_threaded_python_knows_what_it_is_made_on() -> None:
+    spec = parse_spec("debian-forky-cp314t-x86_64-builder")
+    assert (spec.suite, spec.free_threaded) == ("forky", "cp314t")
+    assert spec.plain.name == "debian-forky-x86_64-builder"
+    official = parse_spec("manylinux_2_28-x86_64-builder")
+    assert (official.plain, official.free_threaded) == (official, "")
+
+
+def test_a_recipe_that_names_a_suite_gets_its_free_threaded_image_too() -> None:
+    target = parse_target("cp314t-manylinux_2_43_x86_64")
+    spec = parse_spec("debian-forky-cp314t-x86_64-builder")
+    assert of_variant([spec], "forky", target) == of_variant([spec], "forky-cp314t", target) == spec
+    with pytest.raises(ImageError, match="forky-cp314t"):
+        of_variant([spec], "trixie", target)
