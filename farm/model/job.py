@@ -51,6 +51,7 @@ class Recipe:
     libraries that the wheel brings along although its platform's policy says that every system has them.
 
     Resources, 0 for the farm's own: `memory` in bytes, `cpus`, `time_limit` in seconds. `exclusive` builds run alone on their machine.
+    `allow_instructions` is the reason why the wheel may not run on every processor of its platform; empty when it must.
     """
 
     system_packages: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -70,6 +71,7 @@ class Recipe:
     time_limit: float = 0.0
     exclusive: bool = False
     graft: tuple[str, ...] = ()
+    allow_instructions: str = ""
 
     def packages_for(self, family: str) -> tuple[str, ...]:
         return dict(self.system_packages).get(family, ())

@@ -47,6 +47,7 @@ def merged(first: Recipe, second: Recipe) -> Recipe:
         time_limit=first.time_limit or second.time_limit,
         exclusive=first.exclusive or second.exclusive,
         graft=_joined(first.graft, second.graft),
+        allow_instructions=first.allow_instructions or second.allow_instructions,
     )
 
 
@@ -69,6 +70,7 @@ def less(recipe: Recipe, known: Recipe) -> Recipe:
         smoke_test=() if recipe.smoke_test == known.smoke_test else recipe.smoke_test,
         network=recipe.network and not known.network,
         network_reason="" if recipe.network_reason == known.network_reason else recipe.network_reason,
+        allow_instructions="" if recipe.allow_instructions == known.allow_instructions else recipe.allow_instructions,
         memory=0 if recipe.memory == known.memory else recipe.memory,
         cpus=0.0 if recipe.cpus == known.cpus else recipe.cpus,
         time_limit=0.0 if recipe.time_limit == known.time_limit else recipe.time_limit,
@@ -131,7 +133,7 @@ def _items(recipe: Recipe) -> Iterator[tuple[str, str | int | float | bool | tup
     single: dict[str, str | int | float | bool | tuple[str, ...]] = {
         "variant": recipe.variant, "kind": recipe.kind or "", "smoke-test": recipe.smoke_test, "memory": recipe.memory,
         "cpus": recipe.cpus, "time-limit": recipe.time_limit, "exclusive": recipe.exclusive,
-        "network": recipe.network_reason or recipe.network,
+        "network": recipe.network_reason or recipe.network, "allow-instructions": recipe.allow_instructions,
     }  # fmt: skip
     yield from ((key, value) for key, value in single.items() if value)
 
