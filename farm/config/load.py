@@ -59,7 +59,7 @@ def _parse(content: dict[str, Any], document: Document) -> tuple[Settings, tuple
     values.setdefault("targets", tuple(parse_target(name) for name in DEFAULT_TARGETS))
     values["store"] = folder / Path(values.get("store", ".farm")).expanduser()
     values["recipe_folder"] = str(recipes)
-    for key in (key for key in ("tls_certificate", "tls_key") if values.get(key)):
+    for key in (key for key in ("tls_certificate", "tls_key", "signing_key") if values.get(key)):
         values[key] = str(folder / Path(values[key]).expanduser())
     return Settings(source=source, recipes=together(own, beside), **values), (*document.faults, *faults)
 

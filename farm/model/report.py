@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from farm.model.outcome import Diagnosis
+    from farm.model.provenance import Reproduction
 
 State = Literal[
     "upstream-wheel", "farm-wheel", "pure-fallback", "build", "built", "failed", "timed-out", "blocked", "refused",
@@ -36,7 +37,9 @@ class Row:
     `required_by` are names of packages, or FILE:LINE of requirements, that ask for it. `seconds` is the build's time,
     `estimate_s` what it is expected to be, in seconds, by past builds; None without any. `url` is where it is from when that
     is no index, without credentials; `commit` is the repository's. `tried` are the earlier attempts of the run, `proposal` is
-    what may heal a package that failed, where that was not tried.
+    what may heal a package that failed, where that was not tried. `coupling` are the build dependencies whose ABI the wheel is
+    tied to, as "numpy 2.1.3"; `instructions` what its code uses beyond the baseline of its platform, `reproduction` what a
+    second build came to.
     """
 
     name: str
@@ -54,6 +57,9 @@ class Row:
     commit: str = ""
     tried: tuple[Tried, ...] = ()
     proposal: str = ""
+    coupling: tuple[str, ...] = ()
+    instructions: tuple[str, ...] = ()
+    reproduction: Reproduction | None = None
 
     @property
     def healed(self) -> tuple[str, ...]:
