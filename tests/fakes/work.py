@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
 
+from farm.adapters.attestations import BuildNotes
+from farm.adapters.contents import WheelContents
 from farm.errors import UpstreamError
 from farm.model.build import BuildRequest, IntegrityError, Limits, ProofRequest, WheelFacts
 from farm.model.healing import Candidate
@@ -34,9 +36,12 @@ if TYPE_CHECKING:
     from farm.model.healing import HealMode, Learned, Need
     from farm.model.image import Role
     from farm.model.inputs import Inputs
+    from farm.model.instructions import Code, ScanRequest
     from farm.model.job import Job
     from farm.model.package import IndexFile, Pin
+    from farm.model.provenance import Twice
     from farm.model.target import Target
+    from farm.work.attest import AttestPorts
 
 LIMITS = Limits(seconds=60.0, memory=1 << 30, processes=100)
 
@@ -257,6 +262,19 @@ class FakeInspector:
 
 
 @dataclass(kw_only=True)
+class FakeScanner:
+    """ports.Scanner that finds this code in every wheel."""
+
+    codes: tuple[Code, ...] = ()
+    asked: list[ScanRequest] = field(default_factory=list)
+
+    def scan(self, request: ScanRequest) -> tuple[Code, ...]:
+        assert request.wheel.is_file()
+        self.asked.append(request)
+        return self.codes
+
+
+@dataclass(kw_only=True)
 class FakeProver:
     """ports.Prover; `fails` gives the detail of a failing import for some targets."""
 
@@ -310,8 +328,11 @@ class Bench:
     tagger: FakeTagger
     providers: FakeProviders = field(default_factory=FakeProviders)
     lessons: FakeLessons = field(default_factory=FakeLessons)
+    scanner: FakeScanner = field(default_factory=FakeScanner)
     paused: list[float] = field(default_factory=list)
     mode: HealMode = "apply"
+    twice: Twice = "off"
+    attest: AttestPorts | None = None
     stopped: bool = False
     failures: FakeFailures = field(default_factory=FakeFailures)
     retry: bool = False
@@ -343,18 +364,21 @@ class Bench:
             memory=Memory(
                 failures=self.failures, limits=LIMITS, healing="" if self.mode == "off" else self.mode, retry=self.retry
             ),
+            contents=WheelContents(), notes=BuildNotes(self.folder), twice=self.twice,
         )  # fmt: skip
 
     def verify_ports(self) -> VerifyPorts:
         return VerifyPorts(
-            cancelled=lambda: self.stopped, limits=LIMITS, knowledge=knowledge(), clock=self.clock,
-            inspector=self.inspector, sdists=self.sdists,
+            cancelled=lambda: self.stopped, limits=LIMITS, knowledge=knowledge(), clock=self.clock, inspector=self.inspector,
+            sdists=self.sdists, scanner=self.scanner, x86_64_level="v2",
             downloads=self.downloads, images=self.images, prover=self.prover, store=self.store, catalogue=self.catalogue,
             rooms=self.rooms, progress=self.progress,
         )  # fmt: skip
 
     def publish_ports(self) -> PublishPorts:
-        return PublishPorts(clock=self.clock, store=self.store, catalogue=self.catalogue, progress=self.progress)
+        return PublishPorts(
+            clock=self.clock, store=self.store, catalogue=self.catalogue, progress=self.progress, attest=self.attest
+        )
 
 
 def make_bench(folder: Path, wheel: str = "demo-1.0-cp311-cp311-manylinux_2_36_x86_64.whl") -> Bench:
