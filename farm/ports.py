@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from farm.model.demand import Demand
     from farm.model.direct import Asked, Direct, Settled, Unsettled
     from farm.model.gap import Resolution, Unresolved
-    from farm.model.healing import Candidate, Learned, Need
+    from farm.model.healing import Candidate, Clues, Learned, Need
     from farm.model.image import Image, ImageSpec, Role
     from farm.model.job import Job, JobKey, Recipe, SdistFacts
     from farm.model.outcome import Failed, StagedWheel, TimedOut, Verdict, Verified
@@ -60,6 +60,10 @@ class Sdists(Protocol):
 
         Same failures as Downloads.fetch; BadSdist when it is no archive.
         """
+        ...
+
+    def clues(self, file: IndexFile) -> Clues:
+        """Return what the sdist's files name of the system that it is built on. Runs nothing, fails as `facts` does."""
         ...
 
 

@@ -10,9 +10,10 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from farm.model.healing import MOST_ATTEMPTS, Mend, Need
+from farm.model.healing import MOST_ATTEMPTS, Clues, Mend, Need, mended
 from farm.work import heal_python
 from farm.work.heal_needs import needs, together
+from farm.work.heal_sources import beside_the_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ _FEWER_JOBS = (
 )  # fmt: skip
 _WARNING = re.compile(r"-W(?:error=)?(?P<name>[a-z][a-z0-9+=-]+)")
 _STRICT = ("implicit-function-declaration", "incompatible-pointer-types", "int-conversion", "implicit-int")
+_BESIDE_THE_LOG = "what the log names did not help; the project's files, its CI or the distribution's own build of it name these"
 _PYTHON_LINE = re.compile(
     r"\b(?:Attribute|Import|ModuleNotFound|Type|Key|Value|Name|Index|Assertion|Deprecation)Error\b|distutils|setuptools|\.py\b"
 )
@@ -51,7 +53,7 @@ class Case:
 
     `find` asks the image's package database; `dated` gives a project's newest release on the day of the sdist; `images` are the
     other builder images that serve the target. `memory` is the limit that the build had and `most_memory` what it may have, in
-    bytes. `hints` are system packages that the project's own CI installs.
+    bytes. `hints` are system packages that the project's own CI installs, `clues` what its files name: asked only when needed.
     """
 
     job: Job
@@ -62,6 +64,7 @@ class Case:
     memory: int = 0
     most_memory: int = 0
     hints: tuple[str, ...] = ()
+    clues: Callable[[], Clues] = Clues
     impossible: frozenset[tuple[MendKind, str]] = field(default_factory=frozenset)
 
 
@@ -118,6 +121,8 @@ def _changes(case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:
         ways = (_bounds,)
     for way in ways or ():
         yield from way(case, diagnosis)
+    if diagnosis.cause in _SILENT and case.failure.stage != "proof":
+        yield from _sources(case)
 
 
 def _system(case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:
@@ -125,12 +130,31 @@ def _system(case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:
     several = [found[0] for need in together(diagnosis) if (found := case.find(need))]
     if len(several) > 1:
         yield _package(case, *several)
-    for need in needs(diagnosis, case.job.pin.name):
-        yield from (_package(case, one) for one in case.find(need)[:_CANDIDATES])
+    answers = [[one for one in case.find(need) if not one.installed] for need in needs(diagnosis, case.job.pin.name)]
+    if _one_by_one(case):
+        # One package for each attempt would use up the attempts: the rest of what the project asks for comes along.
+        sets = tuple(beside_the_log(case.clues(), case.find, case.job.pin.name))[:2]
+        yield from (_package(case, *dict.fromkeys((one[0], *sets[-1]))) for one in answers if one and sets)
+    for candidates in answers:
+        yield from (_package(case, one) for one in candidates[:1])
+    yield from _sources(case)
+    for candidates in answers:
+        yield from (_package(case, one) for one in candidates[1:_CANDIDATES])
     named = [name for remedy in diagnosis.remedies if remedy.platform == _platform(case) for name in remedy.packages]
     for name in (*named, *case.hints):
         # Only what the image's database knows under this very name.
         yield from (_package(case, one) for one in case.find(Need(kind="package", name=name)) if one.package == name)
+
+
+def _one_by_one(case: Case) -> bool:
+    """Whether two system packages were each what was missing, and a third is."""
+    return sum(mend.kind == "system-package" for mend in mended(case.job.trials)) > 1
+
+
+def _sources(case: Case) -> Iterator[_Change]:
+    """What the log does not name, the project does: together, since there is no telling which of them it was."""
+    for packages in beside_the_log(case.clues(), case.find, case.job.pin.name):
+        yield replace(_package(case, *packages), why=_BESIDE_THE_LOG)
 
 
 def _platform(case: Case) -> str:
@@ -304,6 +328,8 @@ def _cmake(_case: Case, _: Diagnosis) -> Iterator[_Change]:
     yield _constraint("cmake<4")
 
 
+_SILENT = frozenset({"unknown", "build-failed", "toolchain-misconfigured"})
+"""Causes that may be the want of a system package which the log does not name."""
 _WAYS: dict[str, tuple[Callable[[Case, Diagnosis], Iterator[_Change]], ...]] = {
     "missing-c-compiler": (_system, _images),
     "missing-cxx-compiler": (_system, _images),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from farm.errors import UpstreamError
 from farm.model.build import BadSdist, BuildFailed, IntegrityError
-from farm.model.healing import Trial
+from farm.model.healing import Clues, Trial
 from farm.model.job import Dependency
 from farm.model.messages import MendDone
 from farm.model.package import Pin, make_pin
@@ -55,7 +56,7 @@ def mend(command: MendCommand, ports: MendPorts) -> MendDone:
     ask = _Asking(job, ports)
     case = Case(
         job=job, failure=failure, find=ask.find, dated=ask.dated, images=ports.images.alternatives(job.target),
-        memory=ports.memory, most_memory=ports.most_memory, hints=ask.hints(),
+        memory=ports.memory, most_memory=ports.most_memory, hints=ask.hints(), clues=ask.clues,
     )  # fmt: skip
     while not ports.cancelled():
         found = next_mend(replace(case, impossible=frozenset(impossible)))
@@ -132,6 +133,17 @@ class _Asking:
             return self._ports.sdists.facts(self._job.pin, self._job.sdist).hints
         except (BadSdist, IntegrityError, UpstreamError):
             return ()
+
+
+    @cached_property
+    def _clues(self) -> Clues:
+        try:
+            return self._ports.sdists.clues(self._job.sdist)
+        except (BadSdist, IntegrityError, UpstreamError):
+            return Clues()
+
+    def clues(self) -> Clues:
+        return self._clues
 
 
 def _released_by(file: IndexFile, day: datetime) -> Version | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from farm.errors import UpstreamError
 from farm.model.build import BuildRequest, IntegrityError, Limits, ProofRequest, WheelFacts
-from farm.model.healing import Candidate
+from farm.model.healing import Candidate, Clues
 from farm.model.image import Image, ImageSpec
 from farm.model.job import Recipe, SdistFacts
 from farm.model.outcome import Check, Failed, StagedWheel, TimedOut, Verdict
@@ -274,12 +274,16 @@ class StaticSdists:
     build_requires: tuple[str, ...] = ()
     asks: bool = False
     hints: tuple[str, ...] = ()
+    named: Clues = field(default_factory=Clues)
 
     def facts(self, pin: Pin, file: IndexFile) -> SdistFacts:
         return SdistFacts(
             build_requires=self.build_requires, backend="b", native=True, rust=False, asks=self.asks, metadata=self.metadata,
             provisional=self.provisional, hints=self.hints,
         )  # fmt: skip
+
+    def clues(self, file: IndexFile) -> Clues:
+        return self.named
 
 
 @dataclass(kw_only=True)

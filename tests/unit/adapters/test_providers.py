@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from farm.adapters.provider_index import PackageIndex, make_index
+from farm.adapters.provider_index import Lists, PackageIndex, make_index
 from farm.adapters.provider_queries import apk_answer, apk_command, dnf_answer, dnf_command
 from farm.adapters.provider_rank import Found, rank
 from farm.errors import StoreError
@@ -71,7 +71,7 @@ openmpi-bin\topenmpi\t
 
 @pytest.fixture
 def index(tmp_path: Path) -> PackageIndex:
-    make_index(CONTENTS, PACKAGES, tmp_path / "i.sqlite")
+    make_index(Lists(files=CONTENTS, packages=PACKAGES), tmp_path / "i.sqlite")
     return PackageIndex(tmp_path / "i.sqlite")
 
 
@@ -119,7 +119,7 @@ def test_the_order_does_not_depend_on_the_order_of_what_was_found() -> None:
 
 def test_a_look_up_in_an_index_as_large_as_debians_takes_milliseconds(tmp_path: Path) -> None:
     lines = (f"usr/include/p{n}/header{n % 50_000}.h  libdevel/libp{n}-dev" for n in range(400_000))
-    make_index(lines, (f"libp{n}-dev\tp{n}\t" for n in range(60_000)), tmp_path / "i.sqlite")
+    make_index(Lists(files=lines, packages=(f"libp{n}-dev\tp{n}\t" for n in range(60_000))), tmp_path / "i.sqlite")
     index = PackageIndex(tmp_path / "i.sqlite")
     began = time.perf_counter()
     assert index.find(Need(kind="header", name="header77.h"))[0].package == "libp77-dev"
