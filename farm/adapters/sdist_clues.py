@@ -45,8 +45,8 @@ _LIBRARIES = re.compile(r"\blibraries\b['\"]?\s*(?:=|:|\+=|\.(?:append|extend)\(
 _TEXT = re.compile(r"['\"](?P<text>[\w.+-]+)['\"]")
 _FLAG = re.compile(r"['\"]-l(?P<name>[\w.+-]+)['\"]")
 _PKG_CONFIG = re.compile(
-    r"pkg-?_?config[^\n]{0,120}?['\" ](?P<a>[A-Za-z][\w.+-]*?)(?:\s*[<>=]+\s*[\d.]+)?['\"]\s*[,)\]]"
-    r"|\bpkgconfig\.\w+\(\s*['\"](?P<b>[\w.+ -]+)['\"]",
+    r"\bpkgconfig\.\w+\(\s*['\"](?P<b>[\w.+ -]+)['\"]"
+    r"|pkg-?_?config[^\n]{0,120}?['\" ](?P<a>[A-Za-z][\w.+-]*?)(?:\s*[<>=]+\s*[\d.]+)?['\"]\s*[,)\]]",
     re.IGNORECASE,
 )
 _PROGRAM = re.compile(r"['\"](?P<name>[a-z][\w.]*[-_]config(?:-\d+)?|swig|[a-z]+pkgconf)['\"\s]")

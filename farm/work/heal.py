@@ -134,7 +134,7 @@ def _system(case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:
     if _one_by_one(case):
         # One package for each attempt would use up the attempts: the rest of what the project asks for comes along.
         sets = tuple(beside_the_log(case.clues(), case.find, case.job.pin.name))[:2]
-        yield from (_package(case, *dict.fromkeys((one[0], *sets[-1]))) for one in answers if one and sets)
+        yield from (_package(case, one[0], *sets[-1]) for one in answers if one and sets)
     for candidates in answers:
         yield from (_package(case, one) for one in candidates[:1])
     yield from _sources(case)
@@ -163,7 +163,7 @@ def _platform(case: Case) -> str:
 
 def _package(case: Case, *candidates: Candidate) -> _Change:
     family = case.job.image.family
-    names = tuple(candidate.package for candidate in candidates)
+    names = tuple(dict.fromkeys(candidate.package for candidate in candidates))
 
     def edit(recipe: Recipe) -> Recipe:
         packages = dict(recipe.system_packages)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from farm.model.healing import Candidate, Need
+from farm.model.healing import Candidate, Clues, Need, Trial
 from farm.model.image import ImageSpec
 from farm.model.job import Dependency, Job, Recipe
 from farm.model.messages import Mend
@@ -116,6 +116,74 @@ def test_names_of_the_diagnosis_and_of_the_projects_ci_count_only_if_the_image_h
     assert change("missing-system-library", "x", "", has=has, hints=("libhint-dev",)) == "system package libhint-dev"
     elsewhere = replace(remedy, platform="rhel")
     assert change("missing-system-library", "x", "", has=has, remedies=(elsewhere,)) == ""
+
+
+def trials(case: Case, *diagnoses: Diagnosis) -> list[str]:
+    """Return the changes that are tried where the attempts fail so, one after the other."""
+    texts = []
+    for number, diagnosis in enumerate(diagnoses):
+        failure = Failed(attempt=f"a{number}", stage="build", diagnosis=diagnosis, seconds=1.0)
+        found = next_mend(replace(case, failure=failure))
+        if found is None:
+            break
+        texts.append(found.text)
+        trial = Trial(attempt=f"a{number}", stage="build", diagnosis=diagnosis, mend=found)
+        case = replace(case, job=replace(case.job, recipe=found.recipe, trials=(*case.job.trials, trial)))
+    return texts
+
+
+def silent(has: Mapping[tuple[str, str], tuple[str, ...]], clues: Clues | None = None, installed: frozenset[str] = frozenset()) -> Case:
+    """A case whose image has these packages; the failure is filled in later."""
+
+    def find(need: Need) -> tuple[Candidate, ...]:
+        names = has.get((need.kind, need.name), ())
+        return tuple(Candidate(package=name, path=f"usr/include/{need.name}", installed=name in installed) for name in names)
+
+    return Case(
+        job=nouns.job("demo==1.0"), failure=Failed(attempt="a", stage="build", diagnosis=UNKNOWN, seconds=1.0), find=find,
+        dated=lambda _: None, clues=lambda: clues or Clues(),
+    )  # fmt: skip
+
+
+UNKNOWN = Diagnosis(cause="unknown", summary="s", line="gcc -E ended with return code 1")
+
+
+def test_where_the_log_names_nothing_the_distributions_own_build_does_then_the_sources_then_the_ci() -> None:
+    has = {
+        ("project", "demo"): ("libssl-dev", "swig"), ("header", "lz4.h"): ("liblz4-dev",), ("header", "stdio.h"): ("libc6-dev",),
+        ("package", "libfuse3-dev"): ("libfuse3-dev",), ("package", "fuse3"): ("fuse3",),
+    }  # fmt: skip
+    needs = (Need(kind="header", name="stdio.h"), Need(kind="header", name="lz4.h"), Need(kind="header", name="nowhere.h"))
+    case = silent(has, Clues(needs=needs, packages=("fuse3", "libfuse3-dev", "libgone-dev")), frozenset({"libc6-dev"}))
+    assert trials(case, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN) == [
+        "system package libssl-dev swig",
+        "system package libssl-dev swig liblz4-dev",
+        "system package libssl-dev swig liblz4-dev libfuse3-dev",
+    ]
+
+
+def test_a_header_in_another_programs_folder_is_no_clue() -> None:
+    def find(need: Need) -> tuple[Candidate, ...]:
+        path = f"usr/include/kqueue/{need.name}"
+        return (Candidate(package="libkqueue-dev", path=path),) if need.kind == "header" else ()
+
+    case = replace(silent({}, Clues(needs=(Need(kind="header", name="sys/event.h"),))), find=find)
+    assert trials(case, UNKNOWN) == []
+
+
+def test_the_third_missing_package_brings_the_rest_that_the_project_asks_for() -> None:
+    has = {("header", f"{x}.h"): (f"lib{x}-dev",) for x in "abc"} | {("project", "demo"): tuple(f"lib{x}-dev" for x in "abcdef")}
+    missing = [Diagnosis(cause="missing-system-header", summary="s", subject=f"{x}.h", line=f"{x}.h: No such file") for x in "abc"]
+    assert trials(silent(has), *missing) == [
+        "system package liba-dev", "system package libb-dev",
+        "system package libc-dev liba-dev libb-dev libd-dev libe-dev libf-dev",
+    ]  # fmt: skip
+
+
+def test_what_the_image_has_already_is_not_installed_again() -> None:
+    has = {("header", "zlib.h"): ("zlib1g-dev", "libother-dev")}
+    missing = Diagnosis(cause="missing-system-header", summary="s", subject="zlib.h", line="zlib.h: No such file")
+    assert trials(silent(has, installed=frozenset({"zlib1g-dev"})), missing) == ["system package libother-dev"]
 
 
 def test_a_module_is_left_out_of_the_proof_only_by_a_person() -> None:
