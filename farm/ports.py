@@ -144,7 +144,8 @@ class Toolbox(Protocol):
     def wheels(self, texts: Sequence[str], recipe: Recipe, target: Target) -> tuple[IndexFile, ...]:
         """Return the wheels of a build environment that satisfies these requirements.
 
-        BuildFailed (cause "missing-python-build-dep") when one has no wheel; UpstreamError when an index did not answer.
+        BuildFailed (cause "missing-python-build-dep") when they have no solution, WheelsMissing when one has no wheel;
+        UpstreamError when an index did not answer.
         """
         ...
 

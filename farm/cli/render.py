@@ -187,6 +187,7 @@ def _reason(row: Row) -> str:
 def _story(row: Row) -> str:
     """What was tried before the last attempt, and what was not but may help."""
     text = f"\n      may heal it: {row.proposal}" if row.proposal else ""
+    text += "".join(f"\n      could not be tried: {obstacle}" for obstacle in row.obstacles)
     for number, tried in enumerate(row.tried, start=1):
         taken_back = "" if tried.kept else " (did not help, taken back)"
         text += f"\n      attempt {number} ({tried.build}): {tried.diagnosis.summary}; then {tried.change}{taken_back}"
@@ -282,6 +283,8 @@ def _cell(row: Row) -> dict[str, Any]:
         ]
     if row.proposal:
         cell["proposal"] = row.proposal
+    if row.obstacles:
+        cell["obstacles"] = list(row.obstacles)
     return cell
 
 

@@ -45,7 +45,7 @@ FINAL: frozenset[State] = frozenset({"published", "failed", "blocked", "covered"
 class Progress:
     """Where one job is. `why` names the job that blocks or covers it; the rest is what came out so far.
 
-    `proposal` is what might heal a job that failed, where that was not tried.
+    `proposal` is what might heal a job that failed, where that was not tried, `obstacles` what could not be tried and why.
     """
 
     job: Job
@@ -56,6 +56,7 @@ class Progress:
     failure: Failed | TimedOut | None = None
     why: JobId | None = None
     proposal: Change | None = None
+    obstacles: tuple[str, ...] = ()
 
 
 class ImpossibleEvent(AssertionError):  # noqa: N818 - names the thing
@@ -119,7 +120,7 @@ class Machine:
     def _after_mend(self, event: MendDone) -> None:
         progress = self._expect(event.job, "mending")
         if event.better is None:
-            self._jobs[event.job] = replace(progress, state="failed", proposal=event.proposal)
+            self._jobs[event.job] = replace(progress, state="failed", proposal=event.proposal, obstacles=event.obstacles)
         else:
             self._jobs[event.job] = replace(progress, state="waiting", job=event.better, built=None)
 

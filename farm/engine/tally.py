@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
+from farm.engine.advice import advice
 from farm.model.healing import mended
 from farm.model.job import make_job_id
 from farm.model.outcome import Failed, TimedOut
@@ -34,7 +35,9 @@ def _after(row: Row, progress: Progress, jobs: dict[JobId, Progress]) -> Row:
             return _built(row, progress)
         case "failed":
             found = _failed(row, progress)
-            return replace(found, proposal=progress.proposal.text) if progress.proposal else found
+            return replace(
+                found, proposal=progress.proposal.text if progress.proposal else "", obstacles=progress.obstacles
+            )
         case "blocked":
             return replace(row, state="blocked", reason=f"needs {_subject(progress, jobs)}, which failed")
         case "cancelled" | "waiting" | "broken" | "mending" | "building" | "built" | "verifying" | "verified" | "publishing":
@@ -83,10 +86,11 @@ def _failed(row: Row, progress: Progress) -> Row:
         case Failed():
             reason = f"{failure.stage}: {failure.diagnosis.summary}"
             return replace(
-                row, state="failed", reason=reason, attempt=failure.attempt, seconds=failure.seconds, diagnosis=failure.diagnosis
-            )
+                row, state="failed", reason=reason, attempt=failure.attempt, seconds=failure.seconds,
+                diagnosis=replace(failure.diagnosis, remedy=advice(failure, row.name)),
+            )  # fmt: skip
         case TimedOut():
-            reason = f"took longer than {failure.limit:.0f} s"
+            reason = f"took longer than {failure.limit:.0f} s: raise [build] time-limit, or build fewer at once (--jobs)"
             return replace(row, state="timed-out", reason=reason, attempt=failure.attempt, seconds=failure.seconds)
         case None:
             return replace(row, state="failed", reason="no outcome was recorded")

@@ -70,11 +70,15 @@ class PublishDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MendDone:
-    """`better` is the job as it is to be tried next, None when nothing is left; `proposal` is what a person may want to do."""
+    """`better` is the job as it is to be tried next, None when nothing is left; `proposal` is what a person may want to do.
+
+    `obstacles` say what could not be tried, and why.
+    """
 
     job: JobId
     better: Job | None = None
     proposal: Change | None = None
+    obstacles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

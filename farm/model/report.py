@@ -36,7 +36,7 @@ class Row:
     `required_by` are names of packages, or FILE:LINE of requirements, that ask for it. `seconds` is the build's time,
     `estimate_s` what it is expected to be, in seconds, by past builds; None without any. `url` is where it is from when that
     is no index, without credentials; `commit` is the repository's. `tried` are the earlier attempts of the run, `proposal` is
-    what may heal a package that failed, where that was not tried.
+    what may heal a package that failed, where that was not tried, `obstacles` what healing could not try and why.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Row:
     commit: str = ""
     tried: tuple[Tried, ...] = ()
     proposal: str = ""
+    obstacles: tuple[str, ...] = ()
 
     @property
     def healed(self) -> tuple[str, ...]:

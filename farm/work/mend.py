@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from farm.errors import UpstreamError
-from farm.model.build import BadSdist, BuildFailed, IntegrityError
+from farm.model.build import BadSdist, BuildFailed, IntegrityError, WheelsMissing
 from farm.model.healing import Clues, Trial
 from farm.model.job import Dependency
 from farm.model.messages import MendDone
@@ -53,6 +53,8 @@ def mend(command: MendCommand, ports: MendPorts) -> MendDone:
     """Choose the next change and prepare the job for it. A change that cannot be had is passed over for the next one."""
     job, failure = command.job, command.failure
     impossible: set[tuple[MendKind, str]] = set()
+    obstacles: list[str] = []
+    later: Mend | None = None
     ask = _Asking(job, ports)
     case = Case(
         job=job, failure=failure, find=ask.find, dated=ask.dated, images=ports.images.alternatives(job.target),
@@ -64,9 +66,13 @@ def mend(command: MendCommand, ports: MendPorts) -> MendDone:
             break
         if ports.mode == "propose" or not found.apply:
             return MendDone(job=job.id, proposal=found)
-        requires = _requires(job, found, ports)
-        if requires is None:
+        try:
+            requires = _requires(job, found, ports)
+        except (BuildFailed, BadSdist, IntegrityError, UpstreamError) as error:
             impossible.add((found.kind, found.what))
+            obstacles.append(f"{found.text}: {error.reason.splitlines()[0]}")
+            if isinstance(error, WheelsMissing) and error.buildable:
+                later = later or found
             continue
         ports.progress.say(job.id, f"{failure.diagnosis.summary}: trying {found.text}")
         ports.pause(found.pause_s)
@@ -77,20 +83,17 @@ def mend(command: MendCommand, ports: MendPorts) -> MendDone:
             job, recipe=found.recipe, image=found.image or job.image, requires=requires, trials=(*job.trials, trial)
         )
         return MendDone(job=job.id, better=better)
-    return MendDone(job=job.id)
+    # A recipe in config.toml is planned with: the next run builds what this change lacks first.
+    return MendDone(job=job.id, proposal=later, obstacles=tuple(obstacles))
 
 
-def _requires(job: Job, found: Mend, ports: MendPorts) -> tuple[Dependency, ...] | None:
-    """Return the build environment under the new recipe; None when it has no solution or a wheel of it is missing."""
+def _requires(job: Job, found: Mend, ports: MendPorts) -> tuple[Dependency, ...]:
+    """Return the build environment under the new recipe. Fails as Toolbox.wheels and Sdists.facts do."""
     old, new = job.recipe, found.recipe
     if (old.build_requires, old.build_constraints) == (new.build_requires, new.build_constraints):
         return job.requires
-    try:
-        facts = ports.sdists.facts(job.pin, job.sdist)
-        files = ports.toolbox.wheels((*facts.build_requires, *new.build_requires), new, job.target)
-    except (BuildFailed, BadSdist, IntegrityError, UpstreamError) as error:
-        ports.progress.say(job.id, f"{found.text} is not possible: {error.reason.splitlines()[0]}")
-        return None
+    facts = ports.sdists.facts(job.pin, job.sdist)
+    files = ports.toolbox.wheels((*facts.build_requires, *new.build_requires), new, job.target)
     return tuple(Dependency(pin=_pin(file), file=file, job=None) for file in files)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -157,6 +158,18 @@ def test_a_missing_build_requirement_is_fetched_and_written_into_the_sources(ben
     assert progress.state == "published"
     assert bench.builder.wheels[-1] == ["cython-3.0-py3-none-any.whl"]
     assert bench.lessons.kept[0].python == "cp311"
+
+
+def test_a_change_whose_wheel_is_missing_is_told_and_proposed_since_a_recipe_is_planned_with(bench: Bench) -> None:
+    bench.builder.result = broken_until(lambda _: "ModuleNotFoundError: No module named 'pybind11'")
+    bench.toolbox = FakeToolbox(files={}, missing="its build asks for pybind11 3.0, of which there is no wheel")
+    progress = run(bench, nouns.job("demo==1.0"))
+    report = Report(rows=tally((row(progress.job),), (progress,)))
+    cell = json.loads(report_json(report, 1))["packages"][0]["cells"][progress.job.target.name]
+    assert cell["obstacles"] == ["build requirement pybind11: its build asks for pybind11 3.0, of which there is no wheel"]
+    assert cell["proposal"] == "build requirement pybind11"
+    assert "could not be tried: build requirement pybind11: its build asks" in reasons(report)
+    assert bench.lessons.kept[0].proposed
 
 
 def test_a_module_that_nobody_is_known_to_own_is_not_guessed(bench: Bench) -> None:
