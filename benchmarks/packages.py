@@ -16,9 +16,9 @@ import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from bench import table, tell
 
 from farm.adapters.provider_index import Lists, PackageIndex, make_index
 from farm.model.healing import Need
@@ -91,10 +91,14 @@ def main() -> None:
         paths = [path for path, _ in rows]
         beside = statistics.median(grep(text, name) for name in asked("header", paths)[:9])
         kinds: tuple[NeedKind, ...] = (*_FOLDERS, "package", "project")
+        results: list[dict[str, Any]] = []
         for kind in kinds:
             times = [timed(index, kind, name) for name in asked(kind if kind in _FOLDERS else "program", paths)]
             median, worst = statistics.median(times), max(times)
-            print(f"{kind:11} {median * 1e3:7.1f} ms, worst {worst * 1e3:7.1f} ms, grep takes {beside / median:5.1f} times as long")
+            results.append({"kind": kind, "median_ms": median * 1e3, "worst_ms": worst * 1e3, "grep": beside / median})
+        heads = ("need", "median, ms", "worst, ms", "grep takes times as long")
+        shown = ([one["kind"], *(f"{one[key]:.1f}" for key in ("median_ms", "worst_ms", "grep"))] for one in results)
+        tell("packages", table(heads, shown), results)
 
 
 if __name__ == "__main__":
