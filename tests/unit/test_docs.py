@@ -137,7 +137,7 @@ def test_exit_codes_agree_between_help_docs_and_errors() -> None:
 def test_the_reports_keys_states_and_kinds_are_documented() -> None:
     diagnosis = Diagnosis(cause="c", summary="s")
     row = Row(
-        name="a", version="1", target="t", state="failed", attempt="x", diagnosis=diagnosis, url="u", proposal="p",
+        name="a", version="1", target="t", state="failed", attempt="x", diagnosis=diagnosis, url="u", proposal="p", obstacles=("o",),
         tried=(Tried(build="w", stage="build", diagnosis=diagnosis, change="c", kept=True),),
     )
     problem = Problem(subject="s", text="t", kind="direct")
