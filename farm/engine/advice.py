@@ -20,8 +20,8 @@ _MODULE = re.compile(r"No module named '(?P<name>[\w.]+)'")
 _ADVICE = {
     "unknown": "read the log; what helps goes into [recipes.{name}] of config.toml (system-packages, environment, build-constraints)",
     "build-failed": "read the log; what helps goes into [recipes.{name}] of config.toml (system-packages, environment, build-constraints)",
-    "repair-failed": "nothing of the wheel is compiled for its platform: look in the log for an extension that was left out; "
-    'a package that needs no binary gets kind = "pure" in [recipes.{name}]',
+    "repair-failed": "nothing in the wheel is compiled: look in the log for an extension that was left out. A package that needs none "
+    'gets kind = "pure" in [recipes.{name}]; a library that it loads has to be on the machines that use it',
     "no-wheel": "the build backend has to leave one wheel: try another release, or tell the package's author",
     "crates": "use a release whose Cargo.lock fits its Cargo.toml; private registries of crates are not supported",
     "killed": "give the build more memory in [recipes.{name}] memory, or look at the engine's own log",
@@ -34,8 +34,10 @@ _ADVICE = {
 
 
 def advice(failure: Failed, name: str) -> str:
-    """Return one line on what to do, never empty: the diagnosis's own where it has one."""
+    """Return one line on what to do, never empty: the diagnosis's own where it has one that fits."""
     found = failure.diagnosis
+    if "does not look like a platform wheel" in found.line:
+        return _ADVICE["repair-failed"].format(name=name)
     if found.remedy:
         return found.remedy
     if found.cause == "rejected":

@@ -18,6 +18,7 @@ HEAL_MODES: tuple[HealMode, ...] = get_args(HealMode)
 NeedKind = Literal["header", "program", "pkg-config", "cmake", "library", "module", "package", "project"]
 MendKind = Literal[
     "system-package", "image", "build-constraint", "build-requires", "environment", "memory", "network", "graft", "skip-imports", "again",
+    "kind",
 ]  # fmt: skip
 
 MOST_ATTEMPTS = 5
@@ -83,6 +84,7 @@ class Mend:
             "system-package": "system package", "image": "builder image", "build-constraint": "build constraint",
             "build-requires": "build requirement", "environment": "environment", "memory": "memory",
             "network": "network", "graft": "brought along:", "skip-imports": "skip-imports", "again": "again",
+            "kind": "the wheel's kind:",
         }  # fmt: skip
         return f"{words[self.kind]} {self.what}"
 

@@ -35,6 +35,7 @@ _BESIDE_THE_LOG = "what the log names did not help; the project's files, its CI 
 _PYTHON_LINE = re.compile(
     r"\b(?:Attribute|Import|ModuleNotFound|Type|Key|Value|Name|Index|Assertion|Deprecation)Error\b|distutils|setuptools|\.py\b"
 )
+_NO_BINARY = "This does not look like a platform wheel"
 _LACKING = re.compile(r"(?P<name>lib[\w.+-]+\.so[.\d]*): cannot open shared object file")
 # Not libGL: it has to be the one of the machine's graphics driver.
 _GRAFTED = (
@@ -127,7 +128,7 @@ def _changes(case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:
 
 def _system(case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:
     yield from _include(case, diagnosis)
-    several = [found[0] for need in together(diagnosis) if (found := case.find(need))]
+    several = [found for needs_of_one in together(diagnosis) if (found := _first(case, needs_of_one)) and not found.installed]
     if len(several) > 1:
         yield _package(case, *several)
     answers = [[one for one in case.find(need) if not one.installed] for need in needs(diagnosis, case.job.pin.name)]
@@ -144,6 +145,10 @@ def _system(case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:
     for name in (*named, *case.hints):
         # Only what the image's database knows under this very name.
         yield from (_package(case, one) for one in case.find(Need(kind="package", name=name)) if one.package == name)
+
+
+def _first(case: Case, ways: tuple[Need, ...]) -> Candidate | None:
+    return next((found[0] for need in ways if (found := case.find(need))), None)
 
 
 def _one_by_one(case: Case) -> bool:
@@ -175,17 +180,18 @@ def _package(case: Case, *candidates: Candidate) -> _Change:
 
 def _include(case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:
     """A header of a package that is installed but lies in a folder of its own, where the compiler does not look."""
-    last = case.job.trials[-1] if case.job.trials else None
-    if (
-        diagnosis.cause != "missing-system-header"
-        or last is None
-        or not last.mend.path.endswith(f"/{diagnosis.subject}")
-    ):
+    if diagnosis.cause != "missing-system-header" or not diagnosis.subject:
         return
-    folder = last.mend.path.removesuffix(diagnosis.subject)
-    if not _DEFAULT_INCLUDE.match(folder):
-        where = f"/{folder.rstrip('/')}"
-        yield replace(_environment((("C_INCLUDE_PATH", where), ("CPLUS_INCLUDE_PATH", where))), path=last.mend.path)
+    had = case.job.recipe.packages_for(case.job.image.family)
+    for one in case.find(Need(kind="header", name=diagnosis.subject, like=(case.job.pin.name, diagnosis.subject))):
+        folder = one.path.removesuffix(diagnosis.subject)
+        if (one.package in had or one.installed) and one.path.endswith(f"/{diagnosis.subject}") and not _DEFAULT_INCLUDE.match(folder):
+            where = f"/{folder.rstrip('/')}"
+            old = dict(case.job.recipe.environment)
+            paths = [(name, ":".join(filter(None, (old.get(name, ""), where)))) for name in ("CPLUS_INCLUDE_PATH", "C_INCLUDE_PATH")]
+            if where not in paths[0][1].split(":")[:-1]:
+                yield replace(_environment(tuple(sorted(paths))), path=one.path)
+            return
 
 
 def _environment(pairs: tuple[tuple[str, str], ...]) -> _Change:
@@ -319,6 +325,12 @@ def _skip(_case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:
         )  # fmt: skip
 
 
+def _pure(_case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:
+    """A wheel without a binary: whether the project needs none, or silently left one out, is for a person to say."""
+    if _NO_BINARY in diagnosis.line:
+        yield _Change(kind="kind", what="pure", edit=lambda recipe: replace(recipe, kind="pure"), apply=False)
+
+
 def _utf8(_case: Case, _: Diagnosis) -> Iterator[_Change]:
     yield _environment((("PYTHONUTF8", "1"),))
 
@@ -344,8 +356,8 @@ _WAYS: dict[str, tuple[Callable[[Case, Diagnosis], Iterator[_Change]], ...]] = {
     "missing-system-header": (_system,),
     "missing-system-library": (_system,),
     "incompatible-system-library": (_images,),
-    "wheel-repair": (_system,),
-    "repair-failed": (_system,),
+    "wheel-repair": (_system, _pure),
+    "repair-failed": (_system, _pure),
     "missing-python-build-dep": (_requires, _bounds),
     "incompatible-build-dep": (_bounds,),
     "invalid-metadata": (_bounds,),

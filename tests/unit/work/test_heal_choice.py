@@ -103,6 +103,43 @@ def test_an_old_setuptools_is_not_taken_where_it_cannot_run() -> None:
     assert change("incompatible-build-dep", "", "AttributeError: long ago", target=CP314) == "build constraint setuptools<67"
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["setup.py: could not find jpeg, zlib and lcms2", "These are missing: jpeg, zlib, lcms2.", "please install jpeg, zlib, and lcms2"],
+)
+def test_a_list_of_missing_libraries_is_installed_as_one(line: str) -> None:
+    has = {("package", "jpeg-dev"): "libjpeg-dev", ("pkg-config", "zlib"): "zlib1g-dev", ("library", "lcms2"): "liblcms2-dev"}
+    expected = "system package libjpeg-dev zlib1g-dev liblcms2-dev"
+    assert change("missing-system-library", "zlib", line, has=has) == expected
+
+
+def test_a_jdk_is_found_by_its_programs_though_these_are_no_files_of_bin() -> None:
+    has = {("package", "default-jdk-headless"): "default-jdk-headless"}
+    assert change("missing-build-tool", "javac", "javac: not found", has=has) == "system package default-jdk-headless"
+
+
+def test_a_wheel_without_a_binary_becomes_pure_only_by_a_person() -> None:
+    line = "INFO:auditwheel.main_repair:This does not look like a platform wheel, no ELF executable"
+    diagnosis = Diagnosis(cause="wheel-repair", summary="s", line=line)
+    failure = Failed(attempt="a1", stage="build", diagnosis=diagnosis, seconds=1.0)
+    found = next_mend(Case(job=nouns.job("demo==1.0"), failure=failure, find=lambda _: (), dated=lambda _: None))
+    assert found is not None
+    assert (found.apply, found.recipe.kind, found.text) == (False, "pure", "the wheel's kind: pure")
+
+
+def test_headers_in_folders_of_their_own_are_pointed_at_one_after_the_other() -> None:
+    def find(need: Need) -> tuple[Candidate, ...]:
+        stem = need.name.removesuffix(".h")
+        return (Candidate(package=f"lib{stem}-dev", path=f"usr/include/{stem}-2/{need.name}"),) if need.kind == "header" else ()
+
+    missing = [Diagnosis(cause="missing-system-header", summary="s", subject=f"{x}.h", line=f"{x}.h: No such file") for x in "aabb"]
+    assert trials(replace(silent({}), find=find), *missing) == [
+        "system package liba-dev", "environment CPLUS_INCLUDE_PATH=/usr/include/a-2 C_INCLUDE_PATH=/usr/include/a-2",
+        "system package libb-dev",
+        "environment CPLUS_INCLUDE_PATH=/usr/include/a-2:/usr/include/b-2 C_INCLUDE_PATH=/usr/include/a-2:/usr/include/b-2",
+    ]  # fmt: skip
+
+
 def test_libraries_that_are_missing_together_come_together() -> None:
     has = {("package", "libxml2-dev"): "libxml2-dev", ("package", "libxslt-dev"): "libxslt1-dev"}
     line = "Error: Please make sure the libxml2 and libxslt development packages are installed."
