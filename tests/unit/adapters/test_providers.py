@@ -181,6 +181,17 @@ def test_dnf_is_asked_by_path_and_read_by_block() -> None:
     assert list(dnf_answer(["Error: No matches found."])) == []
 
 
+def test_dnf_tells_what_the_image_has() -> None:
+    def answer(repository: str) -> list[str]:
+        head = "zlib-devel-1.2.11-25.el8.x86_64 : Header files and libraries for Zlib development"
+        return [head, f"Repo        : {repository}", "Matched from:", "Filename    : /usr/include/zlib.h"]
+
+    (one,) = rank(Need(kind="header", name="zlib.h"), dnf_answer([*answer("@System"), "", *answer("baseos")]))
+    assert (one.package, one.installed) == ("zlib-devel", True)
+    (other,) = rank(Need(kind="header", name="zlib.h"), dnf_answer(answer("baseos")))
+    assert not other.installed
+
+
 def test_apk_is_asked_by_what_its_index_provides() -> None:
     need = Need(kind="pkg-config", name="libpq")
     assert apk_command(need) == ("apk", "search", "--no-cache", "-x", "pc:libpq")
