@@ -13,6 +13,7 @@ from farm.model.job import Dependency
 from farm.model.messages import MendDone
 from farm.model.package import Pin, make_pin
 from farm.work.heal import Case, next_mend
+from farm.work.heal_needs import needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,8 +88,23 @@ def mend(command: MendCommand, ports: MendPorts) -> MendDone:
             job, recipe=found.recipe, image=found.image or job.image, requires=requires, trials=(*job.trials, trial)
         )
         return MendDone(job=job.id, better=better)
+    if (nowhere := _nowhere(case)) and not ports.cancelled():
+        obstacles.append(nowhere)
     # A recipe in config.toml is planned with: the next run builds what this change lacks first.
     return MendDone(job=job.id, proposal=later, obstacles=tuple(obstacles))
+
+
+def _nowhere(case: Case) -> str:
+    """What to tell where the image's database has nothing of what is missing: mostly a distribution that is too old for the release."""
+    job, diagnosis = case.job, case.failure.diagnosis
+    asked = tuple(needs(diagnosis, job.pin.name)) if diagnosis.cause.startswith("missing-") else ()
+    if not asked or any(case.find(need) for need in asked):
+        return ""
+    image = job.image
+    return (
+        f"a system package with {diagnosis.subject or asked[0].name}: {image.family} {image.variant} has none. A newer distribution may "
+        f"(build for a target with a newer libc), or an older release of {job.pin.name} may do without"
+    )
 
 
 def _requires(job: Job, found: Mend, ports: MendPorts) -> tuple[Dependency, ...]:

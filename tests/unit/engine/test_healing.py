@@ -172,6 +172,13 @@ def test_a_change_whose_wheel_is_missing_is_told_and_proposed_since_a_recipe_is_
     assert bench.lessons.kept[0].proposed
 
 
+def test_what_no_package_of_the_image_has_is_told_with_its_name(bench: Bench) -> None:
+    bench.builder.result = broken_until(lambda _: 'meson.build:3:0: ERROR: Dependency "girepository-2.0" not found, tried pkgconfig')
+    progress = run(bench, nouns.job("demo==1.0"))
+    (told,) = progress.obstacles
+    assert told.startswith("a system package with girepository-2.0: debian bookworm has none.")
+
+
 def test_a_module_that_nobody_is_known_to_own_is_not_guessed(bench: Bench) -> None:
     bench.builder.result = broken_until(lambda _: "ModuleNotFoundError: No module named 'acme_build_tools'")
     assert run(bench, nouns.job("demo==1.0")).state == "failed"
