@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _SMALL = 1 << 18
 _SHOWN = 500
+# A tool's quotes are its own, also where a pattern took one of a pair along.
+_AROUND = " \t\"'`‘’“”"
 _RANK: dict[Confidence, int] = {"none": 0, "low": 1, "medium": 2, "high": 3}
 
 
@@ -68,7 +70,7 @@ def explain(blocks: Iterable[bytes], knowledge: Knowledge, platform: str = "") -
         return _unknown(findings, facts)
     found = choice.candidate
     trouble = Trouble(
-        cause=_cause(found, facts), subject=found.subject[:200], line=found.text, facts=facts, rule=found.rule
+        cause=_cause(found, facts), subject=found.subject[:200].strip(_AROUND), line=found.text, facts=facts, rule=found.rule
     )
     return Explanation(
         cause=trouble.cause,
