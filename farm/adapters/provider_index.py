@@ -29,6 +29,8 @@ CREATE TABLE defaults (package TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROW
 CREATE TABLE installed (package TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE builds (source TEXT PRIMARY KEY, needs TEXT NOT NULL) WITHOUT ROWID;
 """
+_OWN_LIBRARIES = "SELECT name FROM packages WHERE source = ? AND name GLOB 'lib*-dev' ORDER BY length(name), name"
+_MOST_OWN = 2
 _FOLDERS = {
     "header": r"(?:^|/)include/", "program": r"^(?:usr/)?s?bin/", "pkg-config": r"/pkgconfig/", "cmake": r"\.cmake$",
     "library": r"^(?:usr/)?lib/", "module": r"\.mod$",
@@ -180,6 +182,11 @@ def _built_with(database: sqlite3.Connection, project: str) -> Iterator[Candidat
     query = f"SELECT source FROM packages WHERE name IN ({marks})"  # noqa: S608 - question marks only
     sources = dict.fromkeys((*(row[0] for row in database.execute(query, names)), *source_names(project)))
     for source in sources:
+        own = [row[0] for row in database.execute(_OWN_LIBRARIES, (source,))]
+        if own:
+            # The library and its bindings for Python are one source there; the project on an index is only the bindings.
+            yield from (Candidate(package=name, path=f"made from {source}") for name in own[:_MOST_OWN])
+            return
         row = database.execute("SELECT needs FROM builds WHERE source = ?", (source,)).fetchone()
         if row is not None:
             for name in row[0].split():

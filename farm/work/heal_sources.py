@@ -25,7 +25,10 @@ _DECLARED, _INCLUDED = 3, 2
 # The folders where the compiler looks by itself, and one below them, which pkg-config or a setup.py names (libxml2/, freetype2/).
 _PLAIN = re.compile(r"^usr/include/(?:\w+-linux-\w+/)?$")
 _DEVELOPMENT = re.compile(r"-(?:dev|devel)$|^swig")
-_FLAVOURS = re.compile(r"^lib(?:c\d*|stdc\+\+.*|python.*|gcc.*)-dev$|^python|^linux-")
+# The compiler's and Python's own, and what only tests, checks and other systems want.
+_NEVER = re.compile(
+    r"^lib(?:c\d*|stdc\+\+.*|python.*|gcc.*|wine.*|gtest|gmock|benchmark|check)-dev$|^(?:python|cython|linux-|valgrind|googletest)"
+)
 
 
 def beside_the_log(clues: Clues, find: Find, project: str) -> Iterator[tuple[Candidate, ...]]:
@@ -64,11 +67,11 @@ def _best(candidates: tuple[Candidate, ...], need: Need) -> Candidate | None:
         return None
     best = candidates[0]
     plain = need.kind != "header" or _PLAIN.match(best.path.removesuffix(need.name))
-    return best if plain and not _FLAVOURS.search(best.package) else None
+    return best if plain and not _NEVER.search(best.package) else None
 
 
 def _of_ci(clues: Clues, find: Find, _: str) -> Iterator[Candidate]:
     for name in clues.packages:
-        if _DEVELOPMENT.search(name) and not _FLAVOURS.search(name):
+        if _DEVELOPMENT.search(name) and not _NEVER.search(name):
             # Only what the image's database knows under this very name.
             yield from (one for one in find(Need(kind="package", name=name))[:1] if one.package == name and not one.installed)

@@ -131,6 +131,7 @@ python-odbc\t unixodbc-dev,
         ("python-libxml2", ["libxml2-dev", "zlib1g-dev"]),
         ("odbc", ["unixodbc-dev"]),
         ("pyodbc", ["unixodbc-dev"]),
+        ("libxslt", ["libxslt1-dev"]),
         ("unheard-of", []),
     ],
 )
