@@ -35,13 +35,16 @@ _CI = re.compile(
     re.IGNORECASE,
 )
 INSTALLS = re.compile(
-    r"\b(?:apt(?:-get)?|yum|dnf|microdnf|apk)\s+(?:-\S+\s+)*(?:install|add)\s+(?P<packages>(?:[^;&|\n\\`]|\\\n)+)"
+    r"\b(?:apt(?:-get)?|yum|dnf|microdnf|apk)\s+(?:-\S+\s+)*(?:install|add)\s+(?P<packages>(?:[^;&|\n\\`]|\\\n){1,2000})"
 )
 _PACKAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]+")
 _INCLUDE = re.compile(
     r"^[ \t]*[#%]\s*include\s*[<\"](?P<a>[\w./+-]+\.h\w*)[>\"]|\bextern\s+from\s+['\"]<?(?P<b>[\w./+-]+\.h\w*)", re.MULTILINE
 )
-_LIBRARIES = re.compile(r"\blibraries\b['\"]?\s*(?:=|:|\+=|\.(?:append|extend)\()\s*[\[(]?(?P<list>[^\])\n]*(?:\n\s*['\"][^\])\n]*)*)")
+_LIBRARIES = re.compile(
+    r"\blibraries\b['\"]?\s*(?:=|:|\+=|\.(?:append|extend)\()\s*[\[(]?"
+    r"(?P<list>[^\])\n]{0,300}(?:\n\s{0,40}['\"][^\])\n]{0,300}){0,40})"
+)
 _TEXT = re.compile(r"['\"](?P<text>[\w.+-]+)['\"]")
 _FLAG = re.compile(r"['\"]-l(?P<name>[\w.+-]+)['\"]")
 _PKG_CONFIG = re.compile(
@@ -52,8 +55,8 @@ _PKG_CONFIG = re.compile(
 _PROGRAM = re.compile(r"['\"](?P<name>[a-z][\w.]*[-_]config(?:-\d+)?|swig|[a-z]+pkgconf)['\"\s]")
 _LOADED = re.compile(r"\bfind_library\(\s*['\"](?P<name>[\w.+-]+)['\"]")
 _CMAKE = re.compile(
-    r"^\s*find_package\s*\(\s*(?P<cmake>\w+)|^\s*pkg_(?:check|search)_modules?\s*\(\s*\w+(?P<pc>[^)]*)\)"
-    r"|^\s*find_library\s*\(\s*\w+\s+(?:NAMES\s+)?(?P<library>[\w+.-]+)|^\s*find_path\s*\(\s*\w+\s+(?:NAMES\s+)?(?P<header>[\w/+.-]+\.h\w*)",
+    r"^[ \t]*find_package\s*\(\s*(?P<cmake>\w+)|^[ \t]*pkg_(?:check|search)_modules?\s*\(\s*\w+(?P<pc>[^)]{0,500})\)"
+    r"|^[ \t]*find_library\s*\(\s*\w+\s+(?:NAMES\s+)?(?P<library>[\w+.-]+)|^[ \t]*find_path\s*\(\s*\w+\s+(?:NAMES\s+)?(?P<header>[\w/+.-]+\.h\w*)",
     re.MULTILINE | re.IGNORECASE,
 )
 _MESON = re.compile(
@@ -61,7 +64,7 @@ _MESON = re.compile(
     r"|\bfind_program\s*\(\s*'(?P<program>[\w.+-]+)'"
 )
 _AUTOCONF = re.compile(
-    r"\bPKG_CHECK_MODULES\s*\(\s*\[?\w+\]?\s*,\s*\[?(?P<pc>[^\],)]+)|\bAC_(?:CHECK_LIB|SEARCH_LIBS)\s*\(\s*\[?(?P<library>\w+)"
+    r"\bPKG_CHECK_MODULES\s*\(\s*\[?\w+\]?\s*,\s*\[?(?P<pc>[^\],)]{1,300})|\bAC_(?:CHECK_LIB|SEARCH_LIBS)\s*\(\s*\[?(?P<library>\w+)"
     r"|\bAC_CHECK_HEADERS?\s*\(\s*\[?(?P<header>[\w/]+\.h)"
 )
 _WORD = re.compile(r"^[A-Za-z][\w.+-]*$")
