@@ -56,7 +56,8 @@ _PROGRAM = re.compile(r"['\"](?P<name>[a-z][\w.]*[-_]config(?:-\d+)?|swig|[a-z]+
 _LOADED = re.compile(r"\bfind_library\(\s*['\"](?P<name>[\w.+-]+)['\"]")
 _CMAKE = re.compile(
     r"^[ \t]*find_package\s*\(\s*(?P<cmake>\w+)|^[ \t]*pkg_(?:check|search)_modules?\s*\(\s*\w+(?P<pc>[^)]{0,500})\)"
-    r"|^[ \t]*find_library\s*\(\s*\w+\s+(?:NAMES\s+)?(?P<library>[\w+.-]+)|^[ \t]*find_path\s*\(\s*\w+\s+(?:NAMES\s+)?(?P<header>[\w/+.-]+\.h\w*)",
+    r"|^[ \t]*find_library\s*\(\s*\w+\s+(?:NAMES\s+)?(?P<library>[\w+.-]+)"
+    r"|^[ \t]*find_path\s*\(\s*\w+\s+(?:NAMES\s+)?(?P<header>[\w/+.-]+\.h\w*)",
     re.MULTILINE | re.IGNORECASE,
 )
 _MESON = re.compile(
