@@ -35,6 +35,7 @@ _BESIDE_THE_LOG = "what the log names did not help; the project's files, its CI 
 _PYTHON_LINE = re.compile(
     r"\b(?:Attribute|Import|ModuleNotFound|Type|Key|Value|Name|Index|Assertion|Deprecation)Error\b|distutils|setuptools|\.py\b"
 )
+_CHANGING = re.compile(r"/tmp/[^\s'\":]+|0x[0-9a-f]+|\d+")
 _NO_BINARY = "This does not look like a platform wheel"
 _LACKING = re.compile(r"(?P<name>lib[\w.+-]+\.so[.\d]*): cannot open shared object file")
 # Not libGL: it has to be the one of the machine's graphics driver.
@@ -113,7 +114,12 @@ def _standing(case: Case) -> tuple[Diagnosis, bool]:
     if found.cause == PACKAGES_FAILED or case.failure.stage == "requirements":
         return last.diagnosis, True
     same = (found.cause, found.subject) == (last.diagnosis.cause, last.diagnosis.subject)
-    return found, same and (bool(found.subject) or found.line == last.diagnosis.line)
+    return found, same and (bool(found.subject) or _still(found.line) == _still(last.diagnosis.line))
+
+
+def _still(line: str) -> str:
+    """A log line without what differs from build to build: temporary folders, addresses, process numbers, times."""
+    return _CHANGING.sub("#", line)
 
 
 def _changes(case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:

@@ -199,6 +199,20 @@ def test_where_the_log_names_nothing_the_distributions_own_build_does_then_the_s
     ]
 
 
+def test_a_failure_is_the_same_one_also_where_its_line_names_another_temporary_folder() -> None:
+    has = {("project", "demo"): ("liba-dev",), ("header", "b.h"): ("libb-dev",)}
+    case = silent(has, Clues(needs=(Need(kind="header", name="b.h"),)))
+    lines = [f"[{n}.5s] error: /tmp/build-env-{n}x/bin/tool failed at 0x{n}ff" for n in range(2)]
+    first, second = (Diagnosis(cause="unknown", summary="s", line=line) for line in lines)
+    failures = [Failed(attempt=f"a{n}", stage="build", diagnosis=found, seconds=1.0) for n, found in enumerate((first, second))]
+    mend = next_mend(replace(case, failure=failures[0]))
+    assert mend is not None
+    trial = Trial(attempt="a0", stage="build", diagnosis=first, mend=mend)
+    again = next_mend(replace(case, failure=failures[1], job=replace(case.job, recipe=mend.recipe, trials=(trial,))))
+    assert again is not None
+    assert again.instead
+
+
 def test_a_header_in_another_programs_folder_is_no_clue() -> None:
     def find(need: Need) -> tuple[Candidate, ...]:
         path = f"usr/include/kqueue/{need.name}"
