@@ -35,7 +35,7 @@ _BESIDE_THE_LOG = "what the log names did not help; the project's files, its CI 
 _PYTHON_LINE = re.compile(
     r"\b(?:Attribute|Import|ModuleNotFound|Type|Key|Value|Name|Index|Assertion|Deprecation)Error\b|distutils|setuptools|\.py\b"
 )
-_CHANGING = re.compile(r"/tmp/[^\s'\":]+|0x[0-9a-f]+|\d+")
+_CHANGING = re.compile(r"/tmp/[^\s'\":]+|0x[0-9a-f]+|\d+")  # noqa: S108 - a path in a log
 _NO_BINARY = "This does not look like a platform wheel"
 _LACKING = re.compile(r"(?P<name>lib[\w.+-]+\.so[.\d]*): cannot open shared object file")
 # Not libGL: it has to be the one of the machine's graphics driver.
