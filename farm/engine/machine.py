@@ -45,7 +45,8 @@ FINAL: frozenset[State] = frozenset({"published", "failed", "blocked", "covered"
 class Progress:
     """Where one job is. `why` names the job that blocks or covers it; the rest is what came out so far.
 
-    `proposal` is what might heal a job that failed, where that was not tried, `obstacles` what could not be tried and why.
+    `proposal` is what might heal a job that failed, where that was not tried, `obstacles` what could not be tried and why,
+    `remedy` what a person has to do where healing knows more than the diagnosis.
     """
 
     job: Job
@@ -57,6 +58,7 @@ class Progress:
     why: JobId | None = None
     proposal: Change | None = None
     obstacles: tuple[str, ...] = ()
+    remedy: str = ""
 
 
 class ImpossibleEvent(AssertionError):  # noqa: N818 - names the thing
@@ -120,7 +122,9 @@ class Machine:
     def _after_mend(self, event: MendDone) -> None:
         progress = self._expect(event.job, "mending")
         if event.better is None:
-            self._jobs[event.job] = replace(progress, state="failed", proposal=event.proposal, obstacles=event.obstacles)
+            self._jobs[event.job] = replace(
+                progress, state="failed", proposal=event.proposal, obstacles=event.obstacles, remedy=event.remedy
+            )
         else:
             self._jobs[event.job] = replace(progress, state="waiting", job=event.better, built=None)
 

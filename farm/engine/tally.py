@@ -87,7 +87,7 @@ def _failed(row: Row, progress: Progress) -> Row:
             reason = f"{failure.stage}: {failure.diagnosis.summary}"
             return replace(
                 row, state="failed", reason=reason, attempt=failure.attempt, seconds=failure.seconds,
-                diagnosis=replace(failure.diagnosis, remedy=advice(failure, row.name)),
+                diagnosis=replace(failure.diagnosis, remedy=progress.remedy or advice(failure, row.name)),
             )  # fmt: skip
         case TimedOut():
             reason = f"took longer than {failure.limit:.0f} s: raise [build] time-limit, or build fewer at once (--jobs)"

@@ -72,13 +72,14 @@ class PublishDone:
 class MendDone:
     """`better` is the job as it is to be tried next, None when nothing is left; `proposal` is what a person may want to do.
 
-    `obstacles` say what could not be tried, and why.
+    `obstacles` say what could not be tried, and why; `remedy` what a person has to do, where that is more than the diagnosis knows.
     """
 
     job: JobId
     better: Job | None = None
     proposal: Change | None = None
     obstacles: tuple[str, ...] = ()
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

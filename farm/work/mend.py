@@ -88,22 +88,20 @@ def mend(command: MendCommand, ports: MendPorts) -> MendDone:
             job, recipe=found.recipe, image=found.image or job.image, requires=requires, trials=(*job.trials, trial)
         )
         return MendDone(job=job.id, better=better)
-    if (nowhere := _nowhere(case)) and not ports.cancelled():
-        obstacles.append(nowhere)
     # A recipe in config.toml is planned with: the next run builds what this change lacks first.
-    return MendDone(job=job.id, proposal=later, obstacles=tuple(obstacles))
+    return MendDone(job=job.id, proposal=later, obstacles=tuple(obstacles), remedy=_nowhere(case, ask))
 
 
-def _nowhere(case: Case) -> str:
-    """What to tell where the image's database has nothing of what is missing: mostly a distribution that is too old for the release."""
+def _nowhere(case: Case, ask: _Asking) -> str:
+    """What to do where the image's database has nothing of what is missing: mostly its distribution is too old for the release."""
     job, diagnosis = case.job, case.failure.diagnosis
     asked = tuple(needs(diagnosis, job.pin.name)) if diagnosis.cause.startswith("missing-") else ()
-    if not asked or any(case.find(need) for need in asked):
+    if not asked or any(case.find(need) for need in asked) or ask.unanswered:
         return ""
     image = job.image
     return (
-        f"a system package with {diagnosis.subject or asked[0].name}: {image.family} {image.variant} has none. A newer distribution may "
-        f"(build for a target with a newer libc), or an older release of {job.pin.name} may do without"
+        f"no package of {image.family} {image.variant} has {diagnosis.subject or asked[0].name}: build for a target of a newer "
+        f"distribution, or take an older release of {job.pin.name}"
     )
 
 
@@ -129,6 +127,7 @@ class _Asking:
     def __init__(self, job: Job, ports: MendPorts) -> None:
         self._job = job
         self._ports = ports
+        self.unanswered = False
 
     def find(self, need: Need) -> tuple[Candidate, ...]:
         ports = self._ports
@@ -136,6 +135,7 @@ class _Asking:
             image = ports.images.ensure(self._job.image, lambda text: ports.progress.say(self._job.id, text))
             return ports.providers.find(image, need)
         except UpstreamError as error:
+            self.unanswered = True
             ports.progress.say(self._job.id, error.reason)
             return ()
 

@@ -175,8 +175,9 @@ def test_a_change_whose_wheel_is_missing_is_told_and_proposed_since_a_recipe_is_
 def test_what_no_package_of_the_image_has_is_told_with_its_name(bench: Bench) -> None:
     bench.builder.result = broken_until(lambda _: 'meson.build:3:0: ERROR: Dependency "girepository-2.0" not found, tried pkgconfig')
     progress = run(bench, nouns.job("demo==1.0"))
-    (told,) = progress.obstacles
-    assert told.startswith("a system package with girepository-2.0: debian bookworm has none.")
+    (told,) = tally((row(progress.job),), (progress,))
+    assert told.diagnosis is not None
+    assert told.diagnosis.remedy.startswith("no package of debian bookworm has girepository-2.0: build for a target of a newer")
 
 
 def test_a_module_that_nobody_is_known_to_own_is_not_guessed(bench: Bench) -> None:
@@ -213,6 +214,7 @@ def test_a_database_that_does_not_answer_leaves_the_diagnosis(bench: Bench) -> N
     progress = run(bench, nouns.job("demo==1.0"))
     assert isinstance(progress.failure, Failed)
     assert progress.failure.diagnosis.subject == "foo.h"
+    assert progress.remedy == "", "what was not asked is not known to be nowhere"
     assert any("package database" in line for line in bench.progress.said)
 
 
