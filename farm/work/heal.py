@@ -144,7 +144,9 @@ def _system(case: Case, diagnosis: Diagnosis) -> Iterator[_Change]:
         yield from (_package(case, one[0], *sets[-1]) for one in answers if one and sets)
     for candidates in answers:
         yield from (_package(case, one) for one in candidates[:1])
-    yield from _sources(case)
+    if any(answers) or diagnosis.confidence != "high":
+        # What the log names for sure and the distribution does not have comes with nothing else either.
+        yield from _sources(case)
     for candidates in answers:
         yield from (_package(case, one) for one in candidates[1:_CANDIDATES])
     named = [name for remedy in diagnosis.remedies if remedy.platform == _platform(case) for name in remedy.packages]

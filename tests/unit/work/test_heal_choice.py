@@ -213,6 +213,14 @@ def test_a_failure_is_the_same_one_also_where_its_line_names_another_temporary_f
     assert again.instead
 
 
+def test_what_the_log_names_for_sure_and_no_package_has_is_not_looked_for_elsewhere() -> None:
+    case = silent({("project", "demo"): ("libglib2.0-dev",)})
+    line = 'ERROR: Dependency "girepository-2.0" not found, tried pkgconfig'
+    missing = Diagnosis(cause="missing-system-library", summary="s", subject="girepository-2.0", line=line, confidence="high")
+    assert trials(case, missing) == []
+    assert trials(case, replace(missing, confidence="medium")) == ["system package libglib2.0-dev"]
+
+
 def test_a_header_in_another_programs_folder_is_no_clue() -> None:
     def find(need: Need) -> tuple[Candidate, ...]:
         path = f"usr/include/kqueue/{need.name}"
