@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from farm.model.demand import Demand
     from farm.model.direct import Asked, Direct, Settled, Unsettled
     from farm.model.gap import Resolution, Unresolved
-    from farm.model.healing import Candidate, Learned, Need
+    from farm.model.healing import Candidate, Clues, Learned, Need
     from farm.model.image import Image, ImageSpec, Role
     from farm.model.inputs import Inputs
     from farm.model.instructions import Code, ScanRequest
@@ -64,6 +64,10 @@ class Sdists(Protocol):
 
         Same failures as Downloads.fetch; BadSdist when it is no archive.
         """
+        ...
+
+    def clues(self, file: IndexFile) -> Clues:
+        """Return what the sdist's files name of the system that it is built on. Runs nothing, fails as `facts` does."""
         ...
 
 
@@ -144,7 +148,8 @@ class Toolbox(Protocol):
     def wheels(self, texts: Sequence[str], recipe: Recipe, target: Target) -> tuple[IndexFile, ...]:
         """Return the wheels of a build environment that satisfies these requirements.
 
-        BuildFailed (cause "missing-python-build-dep") when one has no wheel; UpstreamError when an index did not answer.
+        BuildFailed (cause "missing-python-build-dep") when they have no solution, WheelsMissing when one has no wheel;
+        UpstreamError when an index did not answer.
         """
         ...
 

@@ -6,24 +6,31 @@ import re
 import sqlite3
 from collections import Counter
 from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from farm.adapters.provider_rank import Found, rank
+from farm.adapters.provider_sources import binary_names, source_names, source_rows
 from farm.errors import StoreError
+from farm.model.healing import Candidate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from farm.model.healing import Candidate, Need
+    from farm.model.healing import Need
 
-SCHEMA = 2
+SCHEMA = 3
 """Of the file, and part of its name: raise it with the tables below."""
 _TABLES = """
 CREATE TABLE files (base TEXT NOT NULL, path TEXT NOT NULL, owners TEXT NOT NULL);
 CREATE TABLE packages (name TEXT PRIMARY KEY, source TEXT NOT NULL, uses INTEGER NOT NULL, named INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE defaults (package TEXT PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE installed (package TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE builds (source TEXT PRIMARY KEY, needs TEXT NOT NULL) WITHOUT ROWID;
 """
+_OWN_LIBRARIES = "SELECT name FROM packages WHERE source = ? AND name GLOB 'lib*-dev' ORDER BY length(name), name"
+_MOST_OWN = 2
 _FOLDERS = {
     "header": r"(?:^|/)include/", "program": r"^(?:usr/)?s?bin/", "pkg-config": r"/pkgconfig/", "cmake": r"\.cmake$",
     "library": r"^(?:usr/)?lib/", "module": r"\.mod$",
@@ -31,18 +38,27 @@ _FOLDERS = {
 _SONAME = re.compile(r"^(?:lib)?(?P<stem>.+?)\.(?:so|a)(?:\.[\d.]+)?$")
 
 
-def make_index(files: Iterable[str], packages: Iterable[str], target: Path) -> None:
-    """Write the index of Contents lines ("PATH  SECTION/PACKAGE,...") and of package lines ("NAME TAB SOURCE TAB DEPENDS").
-
-    The file appears whole or not at all. StoreError when it cannot be written.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lists:
+    """What an index is made of: Contents lines ("PATH  SECTION/PACKAGE,..."), package lines ("NAME TAB SOURCE TAB DEPENDS"), source
+    lines ("SOURCE TAB BUILD-DEPENDS"), and the names of what the image has.
     """
+
+    files: Iterable[str]
+    packages: Iterable[str]
+    sources: Iterable[str] = ()
+    installed: Iterable[str] = ()
+
+
+def make_index(lists: Lists, target: Path) -> None:
+    """Write the index. The file appears whole or not at all. StoreError when it cannot be written."""
     beside = target.with_suffix(".tmp")
     beside.unlink(missing_ok=True)
     try:
         with closing(sqlite3.connect(beside)) as database:
             database.executescript(f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; {_TABLES}")
-            database.executemany("INSERT INTO files VALUES (?, ?, ?)", _file_rows(files))
-            rows = [line.rstrip("\n").split("\t") for line in packages]
+            database.executemany("INSERT INTO files VALUES (?, ?, ?)", _file_rows(lists.files))
+            rows = [line.rstrip("\n").split("\t") for line in lists.packages]
             needs = {row[0]: _depends(row[2]) for row in rows}
             sources = {row[0]: row[1].split(" ")[0] for row in rows}
             uses = _uses(needs, sources)
@@ -52,6 +68,8 @@ def make_index(files: Iterable[str], packages: Iterable[str], target: Path) -> N
                 ((name, source, uses[source], named[name]) for name, source in sources.items()),
             )
             database.executemany("INSERT OR IGNORE INTO defaults VALUES (?, ?)", _default_rows(needs))
+            database.executemany("INSERT OR IGNORE INTO installed VALUES (?)", ((name.strip(),) for name in lists.installed))
+            database.executemany("INSERT OR REPLACE INTO builds VALUES (?, ?)", source_rows(lists.sources))
             database.execute("CREATE INDEX files_by_base ON files (base)")
             database.commit()
         beside.rename(target)
@@ -112,14 +130,17 @@ class PackageIndex:
         """Return the packages that have what is needed, the best first; none when no package has it."""
         try:
             with closing(sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)) as database:
+                if need.kind == "project":
+                    return tuple(_built_with(database, need.name))
                 found = tuple(self._found(database, need))
                 names = {one.package for one in found}
                 defaults = {package: name for package in names for name in _default(database, package)}
+                installed = names & {row[0] for row in database.execute("SELECT package FROM installed")}
         except sqlite3.Error as error:
             raise StoreError(
                 f"{self._path}: {error}", solution="remove the file; it is made anew when needed"
             ) from error
-        return rank(need, found, defaults)
+        return tuple(replace(one, installed=one.package in installed) for one in rank(need, found, defaults))
 
     def _found(self, database: sqlite3.Connection, need: Need) -> Iterator[Found]:
         if need.kind == "package":
@@ -152,6 +173,28 @@ def _owners(database: sqlite3.Connection, path: str, owners: str) -> Iterator[Fo
         # An index may list what the package lists no longer have: that cannot be installed.
         if source is not None:
             yield Found(package=package, path=path, section=section, source=source[0], uses=source[1], named=source[2])
+
+
+def _built_with(database: sqlite3.Connection, project: str) -> Iterator[Candidate]:
+    """What the distribution builds its own package of a project with, in the order in which it says so."""
+    names = binary_names(project)
+    marks = ",".join("?" * len(names))
+    query = f"SELECT source FROM packages WHERE name IN ({marks})"  # noqa: S608 - question marks only
+    sources = dict.fromkeys((*(row[0] for row in database.execute(query, names)), *source_names(project)))
+    for source in sources:
+        own = [row[0] for row in database.execute(_OWN_LIBRARIES, (source,))]
+        if own:
+            # The library and its bindings for Python are one source there; the project on an index is only the bindings.
+            yield from (Candidate(package=name, path=f"made from {source}") for name in own[:_MOST_OWN])
+            return
+        row = database.execute("SELECT needs FROM builds WHERE source = ?", (source,)).fetchone()
+        if row is not None:
+            for name in row[0].split():
+                known = database.execute("SELECT 1 FROM packages WHERE name = ?", (name,)).fetchone()
+                has = database.execute("SELECT 1 FROM installed WHERE package = ?", (name,)).fetchone()
+                if known:
+                    yield Candidate(package=name, path=f"Build-Depends of {source}", installed=bool(has))
+            return
 
 
 def _by_name(database: sqlite3.Connection, name: str) -> Iterator[Found]:

@@ -37,14 +37,18 @@ def dnf_command(need: Need) -> tuple[str, ...]:
 def dnf_answer(lines: Iterable[str]) -> Iterator[Found]:
     """Yield what `dnf provides` found: each package with the file below it; other architectures' are left out."""
     package = ""
+    installed = False
     for line in lines:
         match = _NEVRA.match(line)
         if match:
             package = match["name"] if match["arch"] not in {"i686", "src"} else ""
+            installed = False
+        elif line.startswith("Repo"):
+            installed = line.partition(":")[2].strip() == "@System"
         elif package and (told := _FILENAME.match(line)):
-            yield Found(package=package, path=told["path"])
+            yield Found(package=package, path=told["path"], installed=installed)
         elif package and line.startswith("Provide"):
-            yield Found(package=package, path=line.partition(":")[2].strip())
+            yield Found(package=package, path=line.partition(":")[2].strip(), installed=installed)
 
 
 def apk_command(need: Need) -> tuple[str, ...]:

@@ -44,6 +44,7 @@ class Found:
     source: str = ""
     uses: int = 0
     named: int = 0
+    installed: bool = False
 
 
 def rank(need: Need, found: Iterable[Found], metapackages: Mapping[str, str] | None = None) -> tuple[Candidate, ...]:
@@ -52,6 +53,8 @@ def rank(need: Need, found: Iterable[Found], metapackages: Mapping[str, str] | N
     `metapackages` names, for a package, the one without a version of its own that stands for the distribution's choice
     (Debian's `default-*`). A tie goes to the shorter path and name, then to the alphabet, so that the order is one.
     """
+    found = tuple(found)
+    installed = {one.package for one in found if one.installed}
     best: dict[str, tuple[tuple[float, int, str], Candidate]] = {}
     for one in found:
         if _NEVER.search(one.package) or one.section.endswith("kernel"):
@@ -59,7 +62,7 @@ def rank(need: Need, found: Iterable[Found], metapackages: Mapping[str, str] | N
         name = (metapackages or {}).get(one.package, one.package)
         key = (-_score(need, one), len(one.path) + len(one.package), one.package)
         if name not in best or key < best[name][0]:
-            best[name] = key, Candidate(package=name, path=one.path)
+            best[name] = key, Candidate(package=name, path=one.path, installed=name in installed)
     return tuple(candidate for _, candidate in sorted(best.values(), key=lambda entry: entry[0]))
 
 

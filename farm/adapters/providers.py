@@ -11,13 +11,14 @@ import re
 import tempfile
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farm.adapters.container import Container, ContainerPlan
-from farm.adapters.provider_index import SCHEMA, PackageIndex, make_index
+from farm.adapters.provider_index import SCHEMA, Lists, PackageIndex, make_index
 from farm.adapters.provider_queries import apk_answer, apk_command, dnf_answer, dnf_command
 from farm.adapters.provider_rank import rank
 from farm.adapters.sandbox import HOME
@@ -68,6 +69,9 @@ class ImageProviders:
             except StoreError:
                 # Damaged, or cut off by a full disk: it is only a cache.
                 return PackageIndex(self._debian(image, anew=True)).find(need)
+        if need.kind == "project":
+            # RPM's and Alpine's indexes do not tell what packages are built with.
+            return ()
         if image.spec.family == "musllinux":
             return rank(need, apk_answer(self._lines(image, apk_command(need)), need))
         return rank(need, dnf_answer(self._lines(image, dnf_command(need))))
@@ -106,11 +110,12 @@ class ImageProviders:
             if not re.fullmatch(r"[0-9a-f]{12}", release):
                 raise _no_answer(image, ran.tail)
             target = self._cache / f"{stem}-{release}.sqlite"
-            with (
-                (out / "files").open(encoding="utf-8", errors="replace") as contents,
-                (out / "packages").open(encoding="utf-8", errors="replace") as packages,
-            ):
-                make_index(contents, packages, target)
+            with ExitStack() as opened:
+                lists = Lists(**{
+                    name: opened.enter_context((out / name).open(encoding="utf-8", errors="replace"))
+                    for name in ("files", "packages", "sources", "installed")
+                })  # fmt: skip
+                make_index(lists, target)
         return target
 
     def _lines(self, image: Image, argv: tuple[str, ...]) -> list[str]:

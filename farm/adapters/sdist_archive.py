@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from farm.model.build import BadSdist
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import IO
 
@@ -34,14 +34,21 @@ class Sdist:
         return self.texts.get(path, "")
 
 
-def read_sdist(path: Path) -> Sdist:
-    """Return what an sdist (.tar.gz, .tar.bz2, .zip) holds.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    wanted: Callable[[str], bool]
+    most: int
+
+
+def read_sdist(path: Path, wanted: Callable[[str], bool] | None = None, most: int = _TEXT) -> Sdist:
+    """Return what an sdist (.tar.gz, .tar.bz2, .zip) holds; the first `most` bytes of each file that is `wanted`.
 
     BadSdist when it is no archive, when a member would leave the folder it is unpacked into (an absolute path, `..`,
     a link out of it; the rules of tarfile's data filter), when it is a device, or when there is no folder of its own.
     """
     try:
-        found = dict(_zip_members(path) if path.suffix == ".zip" else _tar_members(path))
+        members = _zip_members if path.suffix == ".zip" else _tar_members
+        found = dict(members(path, _Reading(wanted=wanted or _wanted, most=most)))
     except (
         tarfile.TarError,
         zipfile.BadZipFile,
@@ -71,7 +78,7 @@ def _wanted(name: str) -> bool:
     return parts[-1] in _READ and len(parts) <= 4
 
 
-def _tar_members(path: Path) -> Iterator[tuple[str, bytes | None]]:
+def _tar_members(path: Path, reading: _Reading) -> Iterator[tuple[str, bytes | None]]:
     total = 0
     with tarfile.open(path, "r:*") as archive:
         for count, member in enumerate(archive):
@@ -89,11 +96,11 @@ def _tar_members(path: Path) -> Iterator[tuple[str, bytes | None]]:
                 continue
             if not member.isfile():
                 raise _bad(path, f"a device or pipe, {member.name!r}")
-            opened = archive.extractfile(member) if _wanted(name) else None
-            yield name, _head(opened) if opened else None
+            opened = archive.extractfile(member) if reading.wanted(name) else None
+            yield name, _head(opened, reading.most) if opened else None
 
 
-def _zip_members(path: Path) -> Iterator[tuple[str, bytes | None]]:
+def _zip_members(path: Path, reading: _Reading) -> Iterator[tuple[str, bytes | None]]:
     with zipfile.ZipFile(path) as archive:
         for count, info in enumerate(archive.infolist()):
             if count > _MEMBERS:
@@ -101,16 +108,16 @@ def _zip_members(path: Path) -> Iterator[tuple[str, bytes | None]]:
             name = _inside(path, info.filename.replace("\\", "/"))
             if info.is_dir():
                 continue
-            if not _wanted(name):
+            if not reading.wanted(name):
                 yield name, None
                 continue
             with archive.open(info) as opened:
-                yield name, _head(opened)
+                yield name, _head(opened, reading.most)
 
 
-def _head(opened: IO[bytes]) -> bytes:
+def _head(opened: IO[bytes], most: int) -> bytes:
     with opened:
-        return opened.read(_TEXT)
+        return opened.read(most)
 
 
 def _inside(path: Path, name: str, *, link: str | None = None) -> str:

@@ -5,7 +5,6 @@ Sources: PEP 517 and 518 (build system), PEP 621 ([project]), core metadata 2.2 
 
 from __future__ import annotations
 
-import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from farm.adapters.core_metadata import Fields, metadata_text, requires_txt
 from farm.adapters.page_cache import keep
 from farm.adapters.sdist_abi import stable_abi
 from farm.adapters.sdist_archive import Sdist, read_sdist
+from farm.adapters.sdist_clues import MOST_BYTES, Wanted, installed_by, read_clues
 from farm.adapters.sdist_native import needs_compiler, needs_rust
 from farm.adapters.toml_text import sub_table, toml_tables
 from farm.model.job import SdistFacts
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from farm.model.healing import Clues
     from farm.model.package import IndexFile, Pin
     from farm.ports import Downloads
 
@@ -31,8 +32,6 @@ _SCHEMA = 3
 _DEFAULT_REQUIRES = ("setuptools>=40.8.0",)
 _DEFAULT_BACKEND = "setuptools.build_meta:__legacy__"
 _HATCH_ADDS = frozenset({"hooks", "dependencies", "require-runtime-dependencies", "require-runtime-features"})
-_INSTALLS = re.compile(r"\b(?:apt(?:-get)?|yum|dnf|microdnf|apk)\s+(?:-\S+\s+)*(?:install|add)\s+(?P<packages>[^;&|\n]+)")
-_PACKAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]+")
 _WRITTEN_BY_CYTHON = frozenset({".c", ".cpp", ".cxx", ".cc"})
 _STATIC_FIELDS = frozenset({"requires-dist", "requires-python", "provides-extra"})
 
@@ -56,6 +55,10 @@ class Sdists:
         if kept is not None:
             keep(kept, msgspec.json.encode(facts))
         return facts
+
+    def clues(self, file: IndexFile) -> Clues:
+        """Return what the sdist's files name of the system; failures as in `facts`."""
+        return read_clues(read_sdist(self._downloads.fetch(file), Wanted(), MOST_BYTES))
 
 
 def sdist_facts(pin: Pin, sdist: Sdist) -> SdistFacts:
@@ -95,8 +98,7 @@ def _hints(settings: dict[str, Any]) -> tuple[str, ...]:
         for key in ("before-all", "before-build"):
             value = table.get(key)
             texts += [value] if isinstance(value, str) else _strings(value)
-    words = (word for text in texts for call in _INSTALLS.finditer(text) for word in call["packages"].split())
-    return tuple(dict.fromkeys(word for word in words if _PACKAGE_NAME.fullmatch(word)))
+    return tuple(dict.fromkeys(name for text in texts for name in installed_by(text)))
 
 
 def _overrides(settings: dict[str, Any]) -> tuple[dict[str, Any], ...]:

@@ -18,6 +18,7 @@ from farm.cli import render
 from farm.cli.inputs import Inputs, input_options
 from farm.cli.progress import Talk
 from farm.errors import FarmError, ImageError, Interrupted, StoreError, UsageError
+from farm.model.healing import HEAL_MODES
 from farm.model.report import Problem, Report
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from farm.engine.local import Finished
     from farm.model.demand import Demand
     from farm.model.gap import Matrix
+    from farm.model.healing import HealMode
     from farm.model.job import Plan
     from farm.survey.detect import DetectPolicy
     from farm.wire import Farm
@@ -43,6 +45,7 @@ class Asked(Inputs):
     junit: Path | None
     dry_run: bool
     jobs: int | None
+    heal: HealMode | None = None
     twice: bool = False
     reproducible: bool = False
     retry_failed: bool = False
@@ -66,6 +69,8 @@ class Asked(Inputs):
 @click.option("--jobs", type=click.IntRange(1, 1024), help="Builds side by side (config.toml: build.jobs).")
 @click.option("--twice", is_flag=True, help="Build each wheel again elsewhere and report what differs (docs/trust.md).")
 @click.option("--reproducible", is_flag=True, help="As --twice, and a wheel that differs is refused.")
+@click.option("--heal", type=click.Choice(HEAL_MODES),
+              help="What to do about a build that failed: off, propose, or apply and try again (config.toml: build.heal).")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON (docs/report.md).")
 @click.option("--junit", type=_PATH, metavar="FILE", help="Write the report as JUnit XML too.")
 @click.option("--dry-run", is_flag=True, help="Say what would be built, and stop.")
@@ -108,6 +113,8 @@ def _build(context: Context, asked: Asked) -> int:
         settings = replace(settings, jobs=asked.jobs)
     if asked.twice or asked.reproducible:
         settings = replace(settings, twice="strict" if asked.reproducible else "report")
+    if asked.heal:
+        settings = replace(settings, heal=asked.heal)
     from farm.wire import Farm  # noqa: PLC0415 - after the cheap checks
 
     with Farm(settings, context.env, refresh=asked.refresh) as farm:

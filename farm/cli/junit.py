@@ -47,9 +47,21 @@ def _case(row: Row) -> str:
         f' time="{row.seconds:.3f}"'
     )
     verdict = _verdict(row)
-    inner = f"<{verdict} message={_attribute(row.reason)}/>" if verdict else ""
-    inner += f"<system-out>{escape(_clean(_story(row)))}</system-out>" if row.tried or row.proposal or row.advice else ""
+    inner = f"<{verdict} message={_attribute(row.reason)}>{escape(_clean(_remedy(row)))}</{verdict}>" if verdict else ""
+    story = _story(row)
+    inner += f"<system-out>{escape(_clean(story))}</system-out>" if story else ""
     return f"{head}>{inner}</testcase>" if inner else f"{head}/>"
+
+
+def _remedy(row: Row) -> str:
+    """The line of the log that proves it, and what a person has to do."""
+    found = row.diagnosis
+    if found is None:
+        return ""
+    lines = [f"line {found.number}: {found.line}"] if found.line and found.number else []
+    lines += [f"hint: {found.remedy}"] if found.remedy else []
+    lines += [f"log: farm log {row.attempt}"] if row.attempt else []
+    return "\n".join(lines)
 
 
 def _story(row: Row) -> str:
@@ -58,6 +70,7 @@ def _story(row: Row) -> str:
     lines += [f"healed by {', '.join(row.healed)}"] if row.healed else []
     lines += [f"may heal it: {row.proposal}"] if row.proposal else []
     lines += [advice(row)] if row.advice else []
+    lines += [f"could not be tried: {obstacle}" for obstacle in row.obstacles]
     return "\n".join(lines)
 
 

@@ -201,6 +201,7 @@ def _made(row: Row) -> Iterator[str]:
 def _story(row: Row) -> str:
     """What was tried before the last attempt, and what was not but may help."""
     text = f"\n      may heal it: {row.proposal}" if row.proposal else ""
+    text += "".join(f"\n      could not be tried: {obstacle}" for obstacle in row.obstacles)
     for number, tried in enumerate(row.tried, start=1):
         taken_back = "" if tried.kept else " (did not help, taken back)"
         text += f"\n      attempt {number} ({tried.build}): {tried.diagnosis.summary}; then {tried.change}{taken_back}"
@@ -301,6 +302,8 @@ def _cell(row: Row) -> dict[str, Any]:
     cell |= {key: list(texts) for key, texts in (("coupling", row.coupling), ("instructions", row.instructions)) if texts}
     if row.reproduction:
         cell["reproduction"] = reproduction_json(row.reproduction)
+    if row.obstacles:
+        cell["obstacles"] = list(row.obstacles)
     return cell
 
 

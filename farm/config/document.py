@@ -6,7 +6,7 @@ import difflib
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-from farm.config.fields import Wrong
+from farm.config.values import Wrong
 from farm.errors import UsageError
 
 if TYPE_CHECKING:

@@ -5,28 +5,15 @@ The tables are the whole reference: docs/configuration.md is made from them, and
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from ipaddress import ip_network
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import canonicalize_name
-
-from farm.errors import FarmError
-from farm.model.client import parse_pip
-from farm.model.image import system_packages
+from farm.config import values
 from farm.model.recipes import UPSTREAM
-from farm.model.target import Target, parse_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from packaging.utils import NormalizedName
-
-    from farm.model.package import Version
 
 DEFAULT_TARGETS = ("cp311-manylinux_2_36_x86_64", "cp313-manylinux_2_41_x86_64")
 
@@ -43,361 +30,139 @@ class Field:
     setting: str
 
 
-class Wrong(ValueError):  # noqa: N818 - names what a value is
-    """A value is not what its field expects; the message is put after the path."""
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise Wrong
-    return value
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise Wrong
-    return tuple(value)
-
-
-def _number(low: int, high: int) -> Callable[[Any], int]:
-    def parse(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise Wrong
-        return value
-
-    return parse
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise Wrong
-    return value
-
-
-def _choice(*choices: str) -> Callable[[Any], str]:
-    def parse(value: Any) -> str:
-        if value not in choices:
-            raise Wrong
-        return str(value)
-
-    return parse
-
-
-def _seconds(value: Any) -> float:
-    """Return the seconds of 90, "90s", "15m", "2h"."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
-        return float(value)
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh])", value) if isinstance(value, str) else None
-    if match is None or float(match[1]) == 0:
-        raise Wrong
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
-
-
-def _age(value: Any) -> float:
-    """Return the seconds of 0, "36h", "7d", "2w"."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([hdw])", value) if isinstance(value, str) else None
-    if match is not None:
-        return float(match[1]) * {"h": 3600, "d": 86400, "w": 604800}[match[2]]
-    if value == 0 and not isinstance(value, bool):
-        return 0.0
-    raise Wrong
-
-
-def _bytes(value: Any) -> int:
-    """Return the bytes of "512MiB", "4GiB"."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(MiB|GiB|TiB)", value) if isinstance(value, str) else None
-    if match is None or float(match[1]) == 0:
-        raise Wrong
-    return int(float(match[1]) * {"MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}[match[2]])
-
-
-def _targets(value: Any) -> tuple[Target, ...]:
-    names = _texts(value)
-    if not names:
-        raise Wrong
-    try:
-        return tuple(dict.fromkeys(parse_target(name) for name in names))
-    except FarmError as error:
-        raise Wrong(f"{error.reason}; {error.solution}") from error
-
-
-def _pip(value: Any) -> Version | None:
-    """Return the version of a pip; None for an empty text."""
-    try:
-        return parse_pip(_text(value)) if value != "" else None
-    except FarmError as error:
-        raise Wrong(error.reason) from error
-
-
-def _cache_control(value: Any) -> str:
-    # RFC 9111 5.2: directives with tokens or numbers; a quoted string would be right as well and is never needed here.
-    if not re.fullmatch(r"[a-z-]+(?:=\d+)?(?:, ?[a-z-]+(?:=\d+)?)*", _text(value)):
-        raise Wrong
-    return str(value)
-
-
-def _path_prefix(value: Any) -> str:
-    if not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)*/?", _text(value)):
-        raise Wrong
-    return str(value).rstrip("/")
-
-
-def _addresses(value: Any) -> tuple[str, ...]:
-    try:
-        return tuple(str(ip_network(address, strict=False)) for address in _texts(value))
-    except ValueError as error:
-        raise Wrong(str(error)) from None
-
-
-def _names(value: Any) -> frozenset[NormalizedName]:
-    return frozenset(canonicalize_name(name) for name in _texts(value))
-
-
-def _table(value: Any) -> tuple[tuple[str, str], ...]:
-    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
-        raise Wrong
-    return tuple(sorted(value.items()))
-
-
-def _packages(value: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    if not isinstance(value, dict) or not set(value) <= {"debian", "manylinux", "musllinux"}:
-        raise Wrong
-    packages = tuple((family, _texts(names)) for family, names in sorted(value.items()))
-    try:
-        for _, names in packages:
-            system_packages(names)
-    except FarmError as error:
-        raise Wrong(f"{error.reason}; {error.solution}") from None
-    return packages
-
-
-def _requirements(value: Any) -> tuple[str, ...]:
-    texts = _texts(value)
-    try:
-        for text in texts:
-            Requirement(text)
-    except InvalidRequirement as error:
-        raise Wrong(f"expected a list of requirements (PEP 508): {' '.join(str(error).split())}") from None
-    return texts
-
-
-def _constraints(value: Any) -> tuple[str, ...]:
-    texts = _requirements(value)
-    # pip's constraints files: no extras; and a URL would say where from, not how new.
-    wrong = [text for text in texts if (parsed := Requirement(text)).extras or parsed.url or not parsed.specifier]
-    if wrong:
-        raise Wrong(f"expected bounds such as 'cython<3', found {wrong[0]!r}")
-    return texts
-
-
-def _versions(value: Any) -> SpecifierSet:
-    try:
-        return SpecifierSet(_text(value))
-    except InvalidSpecifier:
-        raise Wrong from None
-
-
-def _patterns(value: Any) -> tuple[str, ...]:
-    patterns = _texts([value] if isinstance(value, str) else value)
-    if not patterns or not all(re.fullmatch(r"[a-z0-9_.*?\[\]!-]+", pattern) for pattern in patterns):
-        raise Wrong
-    return patterns
-
-
-def _variables(value: Any) -> tuple[tuple[str, str], ...]:
-    pairs = _table(value)
-    # POSIX 8.1: what a shell, and so cibuildwheel, can hand on.
-    wrong = [name for name, text in pairs if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or "\0" in text]
-    if wrong:
-        raise Wrong(f"expected names of variables, found {wrong[0]!r}")
-    return pairs
-
-
-def _reasons(value: Any) -> tuple[tuple[str, str], ...]:
-    pairs = _table(value)
-    if not all(module and reason.strip() for module, reason in pairs):
-        raise Wrong
-    return pairs
-
-
-def _network(value: Any) -> tuple[bool, str]:
-    """Return whether the network stays on, and why; the reason may be left out."""
-    if isinstance(value, bool):
-        return value, ""
-    if not _text(value).strip():
-        raise Wrong
-    return True, str(value)
-
-
-def _command(value: Any) -> tuple[str, ...]:
-    """Return the arguments of a command; a text is Python code."""
-    words = ("python", "-c", value) if isinstance(value, str) else _texts(value)
-    if not words or not all(words):
-        raise Wrong
-    return words
-
-
-def _cpus(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 4096:
-        raise Wrong
-    return float(value)
-
-
-def _beside(value: Any) -> str:
-    """Return a path that stays in the folder that it counts from."""
-    path = PurePosixPath(_text(value))
-    if not path.name or path.is_absolute() or ".." in path.parts or "\\" in value:
-        raise Wrong
-    return str(path)
-
-
-def _reason(value: Any) -> str:
-    if not _text(value).strip():
-        raise Wrong
-    return str(value).strip()
-
-
-def _upstream(value: Any) -> str:
-    """Return what became of a patch upstream: OpenEmbedded's words for it, and where that is to be seen."""
-    status, _, where = _text(value).partition(" ")
-    if status not in UPSTREAM or (UPSTREAM[status] and not where.strip()):
-        raise Wrong
-    return str(value)
-
-
 FIELDS: tuple[Field, ...] = tuple(
     Field(path=path, expected=expected, default=default, about=about, parse=parse, setting=setting)
     for path, setting, parse, expected, default, about in (
-        ("targets", "targets", _targets, "a list of target names", str(list(DEFAULT_TARGETS)).replace("'", '"'),
+        ("targets", "targets", values.targets, "a list of target names", str(list(DEFAULT_TARGETS)).replace("'", '"'),
          "The kinds of client that must find wheels. `--target` on the command line replaces them."),
-        ("client-pip", "client_pip", _pip, 'a version of pip such as "20.2"', '""',
+        ("client-pip", "client_pip", values.pip, 'a version of pip such as "20.2"', '""',
          "The oldest pip that installs: a wheel whose tags it does not know is hidden from it. Empty: today's. `--client-pip` replaces it."),
-        ("store.path", "store", _text, "a folder", '".farm"',
+        ("store.path", "store", values.text, "a folder", '".farm"',
          "Where wheels, pages, logs and the catalogue are kept; relative to config.toml."),
-        ("index.url", "index_url", _text, "a URL", '""', "The upstream index. Empty: the one that pip on this machine is configured to use."),
-        ("index.extra-urls", "extra_index_urls", _texts, "a list of URLs", "[]",
+        ("index.url", "index_url", values.text, "a URL", '""', "The upstream index. Empty: the one that pip on this machine is configured to use."),
+        ("index.extra-urls", "extra_index_urls", values.texts, "a list of URLs", "[]",
          "Further upstream indexes; used with `url`. Without `url`, pip's own extra indexes are used."),
-        ("index.private", "private", _texts, "a list of name patterns", "[]", 'Names that are never asked upstream, e.g. `["acme-*"]`.'),
-        ("index.ttl", "index_ttl", _seconds, 'a duration such as "10m"', '"10m"', "How long an upstream page is used without asking again."),
-        ("index.timeout", "index_timeout", _seconds, 'a duration such as "60s"', '"60s"', "How long one answer of the upstream index may take."),
-        ("images.family", "image_family", _choice("auto", "official", "debian"), '"auto", "official" or "debian"', '"auto"',
+        ("index.private", "private", values.texts, "a list of name patterns", "[]", 'Names that are never asked upstream, e.g. `["acme-*"]`.'),
+        ("index.ttl", "index_ttl", values.seconds, 'a duration such as "10m"', '"10m"', "How long an upstream page is used without asking again."),
+        ("index.timeout", "index_timeout", values.seconds, 'a duration such as "60s"', '"60s"', "How long one answer of the upstream index may take."),
+        ("images.family", "image_family", values.choice("auto", "official", "debian"), '"auto", "official" or "debian"', '"auto"',
          "Which builder images to use: `auto` takes the official manylinux and musllinux ones where they are at hand or can be pulled, else Debian's."),
-        ("images.debian-mirror", "debian_mirror", _text, "a URL", '""',
+        ("images.debian-mirror", "debian_mirror", values.text, "a URL", '""',
          "The Debian mirror for root file systems; after a space its security archive. `{snapshot}` in them stands for the day in `images.lock`. Empty: the one that apt on this machine uses."),
-        ("images.bases", "image_bases", _table, "a table of image references", "{}",
+        ("images.bases", "image_bases", values.table, "a table of image references", "{}",
          'Other official images to build on, by image name: `{ "manylinux_2_28-x86_64-builder" = "registry.example/ml@sha256:..." }`.'),
-        ("images.folder", "image_folder", _text, "a folder", '""', "Another `images/` folder than farm's own."),
-        ("images.lock", "image_lock", _text, "a file", '"images.lock"',
+        ("images.folder", "image_folder", values.text, "a folder", '""', "Another `images/` folder than farm's own."),
+        ("images.lock", "image_lock", values.text, "a file", '"images.lock"',
          "What the images are made from, as `farm images update` wrote it; relative to config.toml. Without the file nothing is pinned but the official images."),
-        ("build.jobs", "jobs", _number(0, 1024), "a number of 0 to 1024", "0", "Builds side by side. 0: as many as there are processors, and more of those that were seen to use less than one (docs/build.md)."),
-        ("build.time-limit", "time_limit", _seconds, 'a duration such as "1h"', '"1h"', "A build that takes longer is killed with its children."),
-        ("build.memory", "memory", _bytes, 'a size such as "4GiB"', '"4GiB"', "Memory of one build container."),
-        ("build.recipes", "recipe_folder", _text, "a folder", '""',
+        ("build.jobs", "jobs", values.number(0, 1024), "a number of 0 to 1024", "0", "Builds side by side. 0: as many as there are processors, and more of those that were seen to use less than one (docs/build.md)."),
+        ("build.time-limit", "time_limit", values.seconds, 'a duration such as "1h"', '"1h"', "A build that takes longer is killed with its children."),
+        ("build.memory", "memory", values.size, 'a size such as "4GiB"', '"4GiB"', "Memory of one build container."),
+        ("build.recipes", "recipe_folder", values.text, "a folder", '""',
          "Where recipes stand, a file for each project (docs/recipes.md); relative to config.toml. Empty: `recipes` beside config.toml, if it is there."),
-        ("build.compiler-cache", "compiler_cache", _choice("project", "off"), '"project" or "off"', '"project"',
+        ("build.compiler-cache", "compiler_cache", values.choice("project", "off"), '"project" or "off"', '"project"',
          "What compilers made is kept for later builds of the same project, in a volume of the engine (ccache, sccache)."),
-        ("build.trusted", "trusted", _texts, "a list of name patterns", "[]",
+        ("build.trusted", "trusted", values.texts, "a list of name patterns", "[]",
          'Projects whose builds may take what compilers made for each other, e.g. `["acme-*"]`: they share one volume.'),
-        ("build.heal", "heal", _choice("off", "propose", "apply"), '"off", "propose" or "apply"', '"apply"',
+        ("build.heal", "heal", values.choice("off", "propose", "apply"), '"off", "propose" or "apply"', '"apply"',
          "What happens after a build has failed for a known reason: nothing, a proposal in the report, or the change and another attempt, at most five in all (docs/healing.md)."),
-        ("build.heal-memory", "heal_memory", _bytes, 'a size such as "8GiB"', '"8GiB"',
+        ("build.heal-memory", "heal_memory", values.size, 'a size such as "8GiB"', '"8GiB"',
          "What healing may raise the memory of a build to that ran out of it; never above the machine's."),
-        ("build.disk", "disk", _bytes, 'a size such as "20GiB"', '"20GiB"',
+        ("build.disk", "disk", values.size, 'a size such as "20GiB"', '"20GiB"',
          "What one build container may write before it is killed."),
-        ("build.twice", "twice", _choice("off", "report", "strict"), '"off", "report" or "strict"', '"off"',
+        ("build.twice", "twice", values.choice("off", "report", "strict"), '"off", "report" or "strict"', '"off"',
          "Build each wheel again in another folder, with another number of jobs, and compare: report what differs, or refuse the wheel. `--twice` replaces it."),
-        ("build.processes", "processes", _number(16, 1 << 20), "a number of at least 16", "2048", "Processes and threads of one build container."),
-        ("proof.time-limit", "proof_time_limit", _seconds, 'a duration such as "5m"', '"5m"', "A clean-room test that takes longer fails."),
-        ("proof.x86-64", "x86_64_level", _choice("v1", "v2", "v3", "v4"), '"v1", "v2", "v3" or "v4"', '"v2"',
+        ("build.processes", "processes", values.number(16, 1 << 20), "a number of at least 16", "2048", "Processes and threads of one build container."),
+        ("proof.time-limit", "proof_time_limit", values.seconds, 'a duration such as "5m"', '"5m"', "A clean-room test that takes longer fails."),
+        ("proof.x86-64", "x86_64_level", values.choice("v1", "v2", "v3", "v4"), '"v1", "v2", "v3" or "v4"', '"v2"',
          "The x86-64 level that all clients are known to have. A wheel whose code goes beyond it without asking the processor is refused (docs/trust.md)."),
-        ("policy.build-from-source", "from_source", _names, "a list of project names", "[]",
+        ("policy.build-from-source", "from_source", values.names, "a list of project names", "[]",
          'Projects whose upstream wheels do not count: the farm builds its own, and lists it beside upstream\'s. `[":all:"]`: whatever the requirements resolve to.'),
-        ("policy.cool-down", "cool_down", _age, 'an age such as "7d", or 0', "0",
+        ("policy.cool-down", "cool_down", values.age, 'an age such as "7d", or 0', "0",
          "Files that were uploaded more recently are not taken, unless a requirement names the version with `==`. A file whose index tells no upload time counts as too young."),
-        ("serve.host", "host", _text, "an address", '"127.0.0.1"', "Where `farm serve` listens."),
-        ("serve.port", "port", _number(0, 65535), "a port number", "8417", "0 lets the system choose."),
-        ("serve.mirror", "mirror", _choice("link", "redirect", "cache"), '"link", "redirect" or "cache"', '"link"',
+        ("serve.host", "host", values.text, "an address", '"127.0.0.1"', "Where `farm serve` listens."),
+        ("serve.port", "port", values.number(0, 65535), "a port number", "8417", "0 lets the system choose."),
+        ("serve.mirror", "mirror", values.choice("link", "redirect", "cache"), '"link", "redirect" or "cache"', '"link"',
          "Upstream's files in the merged view: linked to where they are, under the farm's own URLs that redirect there, or kept here when first asked for."),
-        ("serve.upstream-max-age", "upstream_max_age", _seconds, 'a duration such as "5m"', '"5m"',
+        ("serve.upstream-max-age", "upstream_max_age", values.seconds, 'a duration such as "5m"', '"5m"',
          "How long an upstream page is served without asking whether it changed; less when upstream says so."),
-        ("serve.patience", "patience", _seconds, 'a duration such as "2s"', '"2s"',
+        ("serve.patience", "patience", values.seconds, 'a duration such as "2s"', '"2s"',
          "How long a request waits for upstream's newer page before it gets the last good one."),
-        ("serve.list-upstream", "list_upstream", _flag, "true or false", "false", "Whether the merged list of projects has upstream's too: hundreds of thousands, mostly."),
-        ("serve.upload-time", "upload_time", _choice("source", "build"), '"source" or "build"', '"source"',
+        ("serve.list-upstream", "list_upstream", values.flag, "true or false", "false", "Whether the merged list of projects has upstream's too: hundreds of thousands, mostly."),
+        ("serve.upload-time", "upload_time", values.choice("source", "build"), '"source" or "build"', '"source"',
          "The upload time of a farm wheel: its sdist's, so that a cutoff date treats both alike, or when it was built."),
-        ("serve.same-tags", "same_tags", _choice("hide", "list"), '"hide" or "list"', '"hide"',
+        ("serve.same-tags", "same_tags", values.choice("hide", "list"), '"hide" or "list"', '"hide"',
          "Whether a farm wheel is listed beside an upstream wheel of the version that has its tags. One of `policy.build-from-source` always is: with a build tag where it has upstream's name, so that clients take it."),
-        ("serve.strict-gaps", "strict_gaps", _choice("hide", "list"), '"hide" or "list"', '"hide"',
+        ("serve.strict-gaps", "strict_gaps", values.choice("hide", "list"), '"hide" or "list"', '"hide"',
          "Whether the strict view has the sdist of a version without a wheel for the target: an error to the client, or compiled by it."),
-        ("serve.read-access", "read_access", _choice("open", "token"), '"open" or "token"', '"open"',
+        ("serve.read-access", "read_access", values.choice("open", "token"), '"open" or "token"', '"open"',
          "Who may read the index: everybody, or who has a token (`farm token create`)."),
-        ("serve.upload-limit", "upload_limit", _bytes, 'a size such as "1GiB"', '"1GiB"', "The largest file that may be uploaded."),
-        ("serve.public-url", "public_url", _text, "a URL", '""', "Under which clients reach the farm; `farm lock` writes it into locks that hold URLs."),
-        ("serve.page-cache-control", "page_cache_control", _cache_control, 'a Cache-Control value such as "max-age=60"', '"no-cache"',
+        ("serve.upload-limit", "upload_limit", values.size, 'a size such as "1GiB"', '"1GiB"', "The largest file that may be uploaded."),
+        ("serve.public-url", "public_url", values.text, "a URL", '""', "Under which clients reach the farm; `farm lock` writes it into locks that hold URLs."),
+        ("serve.page-cache-control", "page_cache_control", values.cache_control, 'a Cache-Control value such as "max-age=60"', '"no-cache"',
          "For pages. With `no-cache` a new wheel is seen at once, for the price of a short 304; `max-age` delays it for as long."),
-        ("serve.path-prefix", "path_prefix", _path_prefix, 'a path such as "/farm"', '""',
+        ("serve.path-prefix", "path_prefix", values.path_prefix, 'a path such as "/farm"', '""',
          "The path below which a proxy shows the index, whether it hands it on or cuts it off."),
-        ("serve.trusted-proxies", "trusted_proxies", _addresses, "a list of addresses or networks", "[]",
+        ("serve.trusted-proxies", "trusted_proxies", values.addresses, "a list of addresses or networks", "[]",
          "Proxies whose X-Forwarded-Proto and X-Forwarded-For are believed; nobody else's are."),
-        ("serve.tls-certificate", "tls_certificate", _text, "a PEM file", '""',
+        ("serve.tls-certificate", "tls_certificate", values.text, "a PEM file", '""',
          "The certificate with its chain; with it `farm serve` speaks HTTPS and nothing else. Relative to config.toml."),
-        ("serve.tls-key", "tls_key", _text, "a PEM file", '""', "Its private key, without a password, where the certificate's file does not hold it too."),
-        ("trust.sign", "sign", _flag, "true or false", "true", "Whether a signed statement of how it came to be is kept for each wheel (docs/trust.md)."),
-        ("trust.key", "signing_key", _text, "a PEM file", '""',
+        ("serve.tls-key", "tls_key", values.text, "a PEM file", '""', "Its private key, without a password, where the certificate's file does not hold it too."),
+        ("trust.sign", "sign", values.flag, "true or false", "true", "Whether a signed statement of how it came to be is kept for each wheel (docs/trust.md)."),
+        ("trust.key", "signing_key", values.text, "a PEM file", '""',
          "The Ed25519 key that signs. Empty: one in the store, made with the first build. Relative to config.toml."),
-        ("trust.serve-provenance", "serve_provenance", _flag, "true or false", "false",
+        ("trust.serve-provenance", "serve_provenance", values.flag, "true or false", "false",
          "Whether pages name the statements of the farm's own wheels (PEP 740). Needs `serve.public-url` to be https."),
-        ("gc.roots", "gc_roots", _texts, "a list of files", "[]", 'Requirements files and locks whose wheels `farm gc` keeps, e.g. `["apps/*/uv.lock"]`; `*` and `**` as in a shell, relative to config.toml. Without any, no wheel is collected.'),
-        ("gc.keep", "gc_keep", _age, 'an age such as "30d"', '"30d"', "What was built or used more recently is kept, whether a root names it or not."),
-        ("gc.grace", "gc_grace", _age, 'an age such as "7d"', '"7d"', "How long bytes stay that no page lists any more, for whoever has an older page or lock."),
-        ("gc.logs", "gc_logs", _age, 'an age such as "90d"', '"90d"', "How long logs of builds are kept."),
-        ("gc.cache", "gc_cache", _bytes, 'a size such as "20GiB"', '"20GiB"', "How large `cache/` may be after a `farm gc`."),
+        ("gc.roots", "gc_roots", values.texts, "a list of files", "[]", 'Requirements files and locks whose wheels `farm gc` keeps, e.g. `["apps/*/uv.lock"]`; `*` and `**` as in a shell, relative to config.toml. Without any, no wheel is collected.'),
+        ("gc.keep", "gc_keep", values.age, 'an age such as "30d"', '"30d"', "What was built or used more recently is kept, whether a root names it or not."),
+        ("gc.grace", "gc_grace", values.age, 'an age such as "7d"', '"7d"', "How long bytes stay that no page lists any more, for whoever has an older page or lock."),
+        ("gc.logs", "gc_logs", values.age, 'an age such as "90d"', '"90d"', "How long logs of builds are kept."),
+        ("gc.cache", "gc_cache", values.size, 'a size such as "20GiB"', '"20GiB"', "How large `cache/` may be after a `farm gc`."),
     )
 )  # fmt: skip
 
 RECIPE_FIELDS: tuple[Field, ...] = tuple(
     Field(path=path, expected=expected, default=default, about=about, parse=parse, setting=path.replace("-", "_"))
     for path, parse, expected, default, about in (
-        ("versions", _versions, "a version specifier such as '>=2,<3'", '""', "The versions that the recipe is for; empty: all."),
-        ("targets", _patterns, 'a list of target names, in which `*` stands for anything, such as "cp313*-musllinux*"', '["*"]', "The targets that it is for."),
-        ("system-packages", _packages, "a table of lists by family (debian, manylinux, musllinux)", "{}",
+        ("versions", values.versions, "a version specifier such as '>=2,<3'", '""', "The versions that the recipe is for; empty: all."),
+        ("targets", values.patterns, 'a list of target names, in which `*` stands for anything, such as "cp313*-musllinux*"', '["*"]', "The targets that it is for."),
+        ("system-packages", values.packages, "a table of lists by family (debian, manylinux, musllinux)", "{}",
          "Installed into an overlay of the builder image."),
-        ("variant", _reason, 'a variant of the builder images such as "manylinux_2_28" or "bookworm"', "as the target needs",
+        ("variant", values.reason, 'a variant of the builder images such as "manylinux_2_28" or "bookworm"', "as the target needs",
          "Another builder image than the target's first choice; `farm images list` names those that are there."),
-        ("environment", _variables, "a table of texts", "{}", "Environment variables of the build."),
-        ("config-settings", _table, "a table of texts", "{}", "PEP 517 config settings, handed to the backend."),
-        ("build-requires", _requirements, "a list of requirements", "[]", "Build requirements beyond the sdist's own."),
-        ("build-overrides", _requirements, "a list of requirements", "[]",
+        ("environment", values.variables, "a table of texts", "{}", "Environment variables of the build."),
+        ("config-settings", values.table, "a table of texts", "{}", "PEP 517 config settings, handed to the backend."),
+        ("build-requires", values.requirements, "a list of requirements", "[]", "Build requirements beyond the sdist's own."),
+        ("build-overrides", values.requirements, "a list of requirements", "[]",
          "Requirements that take the place of the sdist's own of the same name, e.g. where it pins a release that has no wheel for a newer Python."),
-        ("build-constraints", _constraints, "a list of constraints", "[]", "Bounds on the versions of build requirements."),
+        ("build-constraints", values.constraints, "a list of constraints", "[]", "Bounds on the versions of build requirements."),
         ("patches", list, "a list of tables (`[[patches]]`)", "[]", "Changes to the unpacked sdist, applied in their order; the keys of each are below."),
-        ("kind", _choice("native", "pure"), '"native" or "pure"', "as the sdist looks", "What the wheel must be."),
-        ("skip-imports", _reasons, 'a table of modules, each with the reason: { "demo.gui" = "needs a display" }', "{}", "Top-level modules that the proof must not import."),
-        ("smoke-test", _command, "Python code, or the list of a command's arguments", '""',
+        ("kind", values.choice("native", "pure"), '"native" or "pure"', "as the sdist looks", "What the wheel must be."),
+        ("skip-imports", values.reasons, 'a table of modules, each with the reason: { "demo.gui" = "needs a display" }', "{}", "Top-level modules that the proof must not import."),
+        ("smoke-test", values.command, "Python code, or the list of a command's arguments", '""',
          "Run in the clean room once everything has been imported; the wheel is published only if it succeeds."),
-        ("graft", _texts, "a list of sonames", "[]",
+        ("graft", values.texts, "a list of sonames", "[]",
          "Libraries that the wheel brings along although every system of its platform is said to have them, e.g. `libX11.so.6`."),
-        ("cythonize", _text, 'a requirement such as "cython<3.1"', '""',
+        ("cythonize", values.text, 'a requirement such as "cython<3.1"', '""',
          "Write the C that an older Cython put into the sdist anew from the .pyx beside it, with this one; the build itself does not see it."),
-        ("old-names", _flag, "true or false", "false",
+        ("old-names", values.flag, "true or false", "false",
          "Give the build, and not the wheel, names that the standard library dropped, e.g. `configparser.SafeConfigParser` and `collections.Mapping`."),
-        ("allow-instructions", _reason, "a reason", '""',
+        ("allow-instructions", values.reason, "a reason", '""',
          "Why the wheel may use instructions that some processors of its platform lack; without a reason such a wheel is refused (docs/trust.md)."),
-        ("memory", _bytes, 'a size such as "8GiB"', "as `build.memory`", "Memory of its build container."),
-        ("cpus", _cpus, "a number above 0", "as the machine divides", "Processors of its build container; also how many jobs its compilers are told to run."),
-        ("time-limit", _seconds, 'a duration such as "3h"', "as `build.time-limit`", "How long its build may take."),
-        ("exclusive", _flag, "true or false", "false", "Built while nothing else is built on the machine."),
-        ("network", _network, "the reason, or true or false", "false", "Leave the network on while building; the wheel's record says so."),
+        ("memory", values.size, 'a size such as "8GiB"', "as `build.memory`", "Memory of its build container."),
+        ("cpus", values.cpus, "a number above 0", "as the machine divides", "Processors of its build container; also how many jobs its compilers are told to run."),
+        ("time-limit", values.seconds, 'a duration such as "3h"', "as `build.time-limit`", "How long its build may take."),
+        ("exclusive", values.flag, "true or false", "false", "Built while nothing else is built on the machine."),
+        ("network", values.network, "the reason, or true or false", "false", "Leave the network on while building; the wheel's record says so."),
     )
 )  # fmt: skip
 
 PATCH_FIELDS: tuple[Field, ...] = tuple(
     Field(path=path, expected=expected, default=default, about=about, parse=parse, setting=path)
     for path, parse, expected, default, about in (
-        ("file", _beside, "a path beside or below the recipe's file", "", "A unified diff, as `diff -u` and `git diff` write it."),
-        ("reason", _reason, "a text", "", "What it is for."),
-        ("upstream", _upstream, "a word of " + ", ".join(f'"{word}"' for word in UPSTREAM) + "; then where or why (after submitted, backport and inappropriate always)", "",
+        ("file", values.beside, "a path beside or below the recipe's file", "", "A unified diff, as `diff -u` and `git diff` write it."),
+        ("reason", values.reason, "a text", "", "What it is for."),
+        ("upstream", values.upstream, "a word of " + ", ".join(f'"{word}"' for word in UPSTREAM) + "; then where or why (after submitted, backport and inappropriate always)", "",
          "What became of it upstream, e.g. `submitted https://…/pull/7`, `backport 2.1`, `inappropriate for this farm only`."),
-        ("strip", _number(0, 20), "a number of 0 to 20", "1", "How many leading parts of its paths are left off, as in `patch -p`."),
+        ("strip", values.number(0, 20), "a number of 0 to 20", "1", "How many leading parts of its paths are left off, as in `patch -p`."),
     )
 )  # fmt: skip

@@ -9,7 +9,8 @@ from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from farm.engine.machine import PAUSES_S, Machine, Progress
+from farm.engine.machine import Machine
+from farm.engine.progress import PAUSES_S, Progress
 from farm.model.messages import (
     BuildDone,
     Command,

@@ -15,13 +15,14 @@ An event costs what it changes, not what the plan is long.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, assert_never
+from dataclasses import replace
+from typing import TYPE_CHECKING, assert_never
 
 from farm.engine.floor import Floor
 from farm.engine.graph import Graph, urgency
-from farm.model.healing import REQUIREMENT_FAILED, Trial
+from farm.engine.progress import FINAL, LOST, PAUSES_S, RUNNING, Progress, State, given_up, without
 from farm.model.healing import Mend as Change
+from farm.model.healing import Trial
 from farm.model.load import Load, Weight
 from farm.model.messages import (
     Build,
@@ -39,7 +40,7 @@ from farm.model.messages import (
     Wait,
     WaitDone,
 )
-from farm.model.outcome import Built, Diagnosis, Failed, Published, TimedOut, Verified
+from farm.model.outcome import Built, Failed, Published, TimedOut, Verified
 from farm.model.package import tags_of
 
 if TYPE_CHECKING:
@@ -47,48 +48,8 @@ if TYPE_CHECKING:
 
     from farm.model.job import Job, JobId, Plan
 
-State = Literal[
-    "waiting", "building", "built", "verifying", "verified", "publishing", "published", "failed", "blocked", "covered",
-    "cancelled", "broken", "mending", "resting", "unneeded",
-]  # fmt: skip
-RUNNING: frozenset[State] = frozenset({"building", "verifying", "publishing", "mending"})
-FINAL: frozenset[State] = frozenset({"published", "failed", "blocked", "covered", "cancelled", "unneeded"})
-_LOST: frozenset[State] = frozenset({"failed", "blocked", "cancelled"})
-PAUSES_S = (5.0, 20.0)
-"""How many seconds to wait before a job is tried again to which a server did not answer."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """Where one job is. `why` names the job that blocks or covers it; the rest is what came out so far.
-
-    `proposal` is what might heal a job that failed, where that was not tried.
-    """
-
-    job: Job
-    state: State = "waiting"
-    built: Built | None = None
-    verified: Verified | None = None
-    published: Published | None = None
-    failure: Failed | TimedOut | None = None
-    why: JobId | None = None
-    proposal: Change | None = None
-
-
 class ImpossibleEvent(AssertionError):  # noqa: N818 - names the thing
     """An event that the job's state does not allow: a fault of the driver. The message tells the job's story."""
-
-
-def _without(need: Job, failure: Failed) -> Failed:
-    """The failure of a job whose build requirement could not be built: another release of it may do."""
-    summary = f"its build requirement {need.pin} cannot be had: {failure.diagnosis.summary}"
-    diagnosis = Diagnosis(cause=REQUIREMENT_FAILED, summary=summary, line=failure.diagnosis.line, subject=str(need.pin))
-    return Failed(attempt=failure.attempt, stage="requirements", diagnosis=diagnosis, seconds=0.0)
-
-
-def _given_up(progress: Progress) -> Progress:
-    """A broken job that is not tried again: it failed, or what it needs did."""
-    return replace(progress, state="blocked", failure=None) if progress.why is not None else replace(progress, state="failed")
 
 
 class Machine:
@@ -218,7 +179,8 @@ class Machine:
     def _after_mend(self, event: MendDone) -> None:
         progress = self._expect(event.job, "mending")
         if event.better is None or self._stopped:
-            self._put(replace(_given_up(progress), proposal=event.proposal))
+            told = replace(progress, proposal=event.proposal, obstacles=event.obstacles, remedy=event.remedy)
+            self._put(given_up(told))
         else:
             self._rewire(event.better)
             self._put(replace(progress, state="waiting", job=event.better, built=None, why=None))
@@ -247,7 +209,7 @@ class Machine:
         for progress in tuple(self._jobs.values()):
             if progress.state in {"waiting", "resting", "broken"}:
                 begun = progress.failure is not None
-                self._put(_given_up(progress) if begun else replace(progress, state="cancelled"))
+                self._put(given_up(progress) if begun else replace(progress, state="cancelled"))
 
     def _settle(self) -> None:
         """Let everybody know what became of whom they wait for, until nothing changes."""
@@ -275,7 +237,7 @@ class Machine:
             self._floor.ready(identity, "broken")
         elif state in {"published", "covered"}:
             self._serve(identity)
-        elif state in _LOST:
+        elif state in LOST:
             for other in self._graph.hang_on(identity):
                 self._doom(other)
 
@@ -327,7 +289,7 @@ class Machine:
         progress = self._jobs[identity]
         if progress.state not in {"waiting", "built", "resting"} or identity in self._locked:
             return
-        lost = [need for need in self._graph.asks(identity) if self._jobs[need].state in _LOST]
+        lost = [need for need in self._graph.asks(identity) if self._jobs[need].state in LOST]
         if lost and not self._bereft(progress, lost):
             cancelled = all(self._jobs[need].state == "cancelled" for need in lost)
             self._put(replace(progress, state="cancelled" if cancelled else "blocked", why=lost[0]))
@@ -339,7 +301,7 @@ class Machine:
         if not self._heal or self._stopped or progress.state != "waiting" or other is None:
             return False
         assert isinstance(other.failure, Failed)
-        self._put(replace(progress, state="broken", failure=_without(other.job, other.failure), why=other.job.id))
+        self._put(replace(progress, state="broken", failure=without(other.job, other.failure), why=other.job.id))
         return True
 
     def _ready(self, identity: JobId) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
+from farm.engine.advice import advice
 from farm.model.healing import mended
 from farm.model.job import make_job_id
 from farm.model.outcome import Failed, TimedOut
@@ -13,7 +14,7 @@ from farm.model.report import Tried
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from farm.engine.machine import Progress
+    from farm.engine.progress import Progress
     from farm.model.job import JobId
     from farm.model.report import Row
 
@@ -34,7 +35,9 @@ def _after(row: Row, progress: Progress, jobs: dict[JobId, Progress]) -> Row:
             return _built(row, progress, jobs)
         case "failed":
             found = _failed(row, progress)
-            return replace(found, proposal=progress.proposal.text) if progress.proposal else found
+            return replace(
+                found, proposal=progress.proposal.text if progress.proposal else "", obstacles=progress.obstacles
+            )
         case "blocked":
             return replace(row, state="blocked", reason=f"needs {_subject(progress, jobs)}, which failed")
         case "unneeded":
@@ -113,10 +116,12 @@ def _failed(row: Row, progress: Progress) -> Row:
         case Failed():
             reason = f"{_before(failure)}{failure.stage}: {failure.diagnosis.summary}{_RETRY if failure.remembered else ''}"
             return replace(
-                row, state="failed", reason=reason, attempt=failure.attempt, seconds=failure.seconds, diagnosis=failure.diagnosis
-            )
+                row, state="failed", reason=reason, attempt=failure.attempt, seconds=failure.seconds,
+                diagnosis=replace(failure.diagnosis, remedy=progress.remedy or advice(failure, row.name)),
+            )  # fmt: skip
         case TimedOut():
-            reason = f"{_before(failure)}took longer than {failure.limit:.0f} s{_RETRY if failure.remembered else ''}"
+            told = f"{_before(failure)}took longer than {failure.limit:.0f} s: raise [build] time-limit, or build fewer at once (--jobs)"
+            reason = f"{told}{_RETRY if failure.remembered else ''}"
             return replace(row, state="timed-out", reason=reason, attempt=failure.attempt, seconds=failure.seconds)
         case None:
             return replace(row, state="failed", reason="no outcome was recorded")

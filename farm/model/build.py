@@ -33,6 +33,14 @@ class BuildFailed(FarmError):  # noqa: N818 - raised inside the builder, turned 
         self.diagnosis = diagnosis
 
 
+class WheelsMissing(BuildFailed):
+    """Build requirements have a solution, and some of it no wheel. `buildable` when all of that could be built from sdists."""
+
+    def __init__(self, diagnosis: Diagnosis, *, buildable: bool) -> None:
+        super().__init__(diagnosis)
+        self.buildable = buildable
+
+
 class NameTaken(FarmError):  # noqa: N818 - names what happened
     """The index has a file of this name with other bytes; bytes under a name never change."""
 

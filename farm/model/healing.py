@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime  # noqa: TC003 - a decoder reads the types of Learned when it runs
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from farm.model.job import Recipe  # noqa: TC001 - the same
 from farm.model.package import NormalizedName  # noqa: TC001 - the same
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from farm.model.outcome import Diagnosis
 
 HealMode = Literal["off", "propose", "apply"]
-NeedKind = Literal["header", "program", "pkg-config", "cmake", "library", "module", "package"]
+HEAL_MODES: tuple[HealMode, ...] = get_args(HealMode)
+NeedKind = Literal["header", "program", "pkg-config", "cmake", "library", "module", "package", "project"]
 MendKind = Literal[
     "system-package", "image", "build-constraint", "build-requires", "build-override",
-    "cythonize", "old-names", "environment", "memory", "network", "graft", "skip-imports", "again",
+    "cythonize", "old-names", "environment", "memory", "network", "graft", "skip-imports", "again", "kind",
 ]  # fmt: skip
 
 MOST_ATTEMPTS = 5
@@ -31,7 +32,8 @@ class Need:
     """Something that a build lacks. `like` are names that the right package may resemble: the requirement's, the log's.
 
     `kind` and `name`: a header as it is included ("libxml/xmlversion.h"), a program, a pkg-config module, a CMake package, a
-    library as in `-lfoo`, a Fortran module, or a package by (about) its own name.
+    library as in `-lfoo`, a Fortran module, a package by (about) its own name, or a project, for what the distribution builds its
+    own package of it with.
     """
 
     kind: NeedKind
@@ -41,10 +43,19 @@ class Need:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A system package that has what is needed, and the file of it that says so."""
+    """A system package that has what is needed, and the file of it that says so. `installed` in the builder image already."""
 
     package: str
     path: str
+    installed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clues:
+    """What the files of an sdist name of the system: `needs`, the likeliest first; `packages` that its CI or README installs."""
+
+    needs: tuple[Need, ...] = ()
+    packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +88,7 @@ class Mend:
             "cythonize": "C written anew by", "old-names": "old names:",
             "environment": "environment", "memory": "memory",
             "network": "network", "graft": "brought along:", "skip-imports": "skip-imports", "again": "again",
+            "kind": "the wheel's kind:",
         }  # fmt: skip
         return f"{words[self.kind]} {self.what}"
 

@@ -183,7 +183,8 @@ def job_id(pin: Pin, target: Target) -> JobId:
 class Refusal:
     """A gap that cannot become a job, and why: an unreadable sdist, build requirements without a solution, a cycle.
 
-    `unknown` when an index did not answer while it was planned: then it may well be possible.
+    `unknown` when an index did not answer while it was planned: then it may well be possible. `cause` is a code as in a
+    diagnosis, `remedy` what a person may do.
     """
 
     pin: Pin
@@ -191,6 +192,8 @@ class Refusal:
     reason: str
     via: tuple[str, ...]
     unknown: bool = False
+    cause: str = "unknown"
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

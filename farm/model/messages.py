@@ -86,12 +86,15 @@ class PublishDone:
 class MendDone:
     """`better` is the job as it is to be tried next, None when nothing is left; `proposal` is what a person may want to do.
 
+    `obstacles` say what could not be tried, and why; `remedy` what a person has to do, where that is more than the diagnosis knows.
     `certain` unless somebody who was asked did not answer: another day there may be more to try.
     """
 
     job: JobId
     better: Job | None = None
     proposal: Change | None = None
+    obstacles: tuple[str, ...] = ()
+    remedy: str = ""
     certain: bool = True
 
 

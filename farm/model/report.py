@@ -41,6 +41,7 @@ class Row:
     other releases of a package that cannot be had, `upgrade` the version of the nearest newer one with a wheel for the target.
     `coupling` are the build dependencies whose ABI the wheel is tied to, as "numpy 2.1.3"; `instructions` what its code uses beyond
     the baseline of its platform, `reproduction` what a second build came to.
+    `obstacles` are what healing could not try and why.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Row:
     coupling: tuple[str, ...] = ()
     instructions: tuple[str, ...] = ()
     reproduction: Reproduction | None = None
+    obstacles: tuple[str, ...] = ()
 
     @property
     def healed(self) -> tuple[str, ...]:

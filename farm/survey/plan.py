@@ -39,10 +39,18 @@ class PlanPorts:
     recipe: Callable[[Pin, Target], Recipe]
 
 
+_OTHERS = (
+    "bound or add build requirements with build-constraints and build-requires in [recipes.{name}], take another release of it, or "
+    "leave this target out"
+)
+
+
 class _Refused(Exception):  # noqa: N818 - private: ends the planning of one gap
-    def __init__(self, reason: str, *, unknown: bool = False) -> None:
+    def __init__(self, reason: str, *, unknown: bool = False, cause: str = "missing-python-build-dep", remedy: str = "") -> None:
         super().__init__(reason)
         self.unknown = unknown
+        self.cause = cause
+        self.remedy = remedy
 
 
 def plan(matrix: Matrix, policy: DetectPolicy, ports: PlanPorts) -> Plan:
@@ -99,7 +107,8 @@ class _Draft:
             try:
                 self._jobs[identity] = self._job(cell)
             except _Refused as refused:
-                self._refuse(cell, str(refused), unknown=refused.unknown)
+                found = Refusal(pin=cell.pin, target=cell.target, reason=str(refused), via=cell.via, unknown=refused.unknown)
+                self._refused[identity] = replace(found, cause=refused.cause, remedy=refused.remedy)
             except UpstreamError as error:
                 self._refuse(cell, error.reason, unknown=True)
             except ImageError as error:
@@ -148,7 +157,8 @@ class _Draft:
         try:
             return self._ports.sdists.facts(cell.pin, gap.sdist)
         except (BadSdist, IntegrityError) as error:
-            raise _Refused(error.reason) from error
+            cause = "broken-sdist" if isinstance(error, BadSdist) else "integrity"
+            raise _Refused(error.reason, cause=cause, remedy=error.solution) from error
 
     def _requirements(self, cell: Cell, texts: Sequence[str], recipe: Recipe) -> tuple[Cell, ...]:
         key = (tuple(sorted(texts)), recipe.build_constraints, cell.target)
@@ -159,14 +169,15 @@ class _Draft:
                     texts, recipe.build_constraints, cell.target, policy=policy, ports=self._ports
                 )
             except NoEnvironment as error:
-                raise _Refused(str(error)) from error
+                raise _Refused(str(error), remedy=_OTHERS.format(name=cell.pin.name)) from error
         cells = self._environments[key]
         world = {c.pin.name: c for c in cells}
         for each in cells:
             self._add(replace(each, via=(f"{cell.pin} (build requirement)",)), world)
             if not isinstance(each.presence, Present | Missing):
                 message = f"its build dependency {each.pin} cannot be had for {each.target}: {each.presence.reason}"
-                raise _Refused(message, unknown=isinstance(each.presence, Unknown))
+                remedy = _OTHERS.format(name=cell.pin.name)
+                raise _Refused(message, unknown=isinstance(each.presence, Unknown), remedy=remedy)
         return cells
 
     def _dependency(self, cell: Cell) -> Dependency:
@@ -189,7 +200,10 @@ class _Draft:
             for identity in cycle:
                 job = self._jobs.pop(identity)
                 reason = f"a circle of build dependencies: {chain}; break it with a build-constraint in a recipe"
-                self._refused[identity] = Refusal(pin=job.pin, target=job.target, reason=reason, via=job.via)
+                remedy = _OTHERS.format(name=job.pin.name)
+                self._refused[identity] = Refusal(
+                    pin=job.pin, target=job.target, reason=reason, via=job.via, cause="missing-python-build-dep", remedy=remedy
+                )
 
     def _with_proofs(self, job: Job) -> Job:
         kin = [other.target for other in self._jobs.values() if other.pin == job.pin and other.target != job.target]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from farm.model.gap import Cell, Hidden, Impossible, Matrix, Missing, Present, Unknown
 from farm.model.job import JobId, job_id, make_job_id
+from farm.model.outcome import Diagnosis
 from farm.model.report import Problem, Row
 from farm.survey.direct import counts
 
@@ -69,7 +70,7 @@ def _row(cell: Cell, refused: dict[JobId, Refusal]) -> Row:
             return _with(base, "hidden", cell.presence.reason, file.filename)
         case Missing(reason=reason):
             refusal = refused.get(job_id(cell.pin, cell.target))
-            return _with(base, _refused(refusal), refusal.reason) if refusal else _with(base, "build", reason)
+            return _told(base, refusal) if refusal else _with(base, "build", reason)
         case Impossible(reason=reason):
             return _with(base, "impossible", reason)
         case Unknown(reason=reason):
@@ -105,7 +106,13 @@ def _job_row(job: Job) -> Row:
 
 
 def _refusal_row(refusal: Refusal) -> Row:
-    return Row(
-        name=refusal.pin.name, version=str(refusal.pin.version), target=refusal.target.name, state=_refused(refusal),
-        reason=refusal.reason, required_by=refusal.via,
+    base = Row(
+        name=refusal.pin.name, version=str(refusal.pin.version), target=refusal.target.name, state="refused", required_by=refusal.via,
     )  # fmt: skip
+    return _told(base, refusal)
+
+
+def _told(row: Row, refusal: Refusal) -> Row:
+    """With what a person may do about it, as beside a failed build."""
+    diagnosis = Diagnosis(cause=refusal.cause, summary=refusal.reason, remedy=refusal.remedy) if refusal.remedy else None
+    return replace(_with(row, _refused(refusal), refusal.reason), diagnosis=diagnosis)

@@ -390,21 +390,6 @@ class Farm:
         specs = [self.images.choose(target, role) for target in self.settings.targets for role in ("builder", "runtime")]
         return tuple(dict.fromkeys(specs))
 
-    def ask_upstream(self) -> str | None:
-        """Ask each upstream index for a project that every index has, and return the Date header of the last answer.
-
-        UpstreamError when one does not answer.
-        """
-        from farm.adapters.upstream import ACCEPT  # noqa: PLC0415 - only what a command needs
-        from farm.adapters.web import Web  # noqa: PLC0415 - the same
-
-        web = Web(self.pip)
-        try:
-            replies = [web.get(f"{url.rstrip('/')}/packaging/", {"Accept": ACCEPT}, subject=url) for url in self.pip.urls]
-        finally:
-            web.close()
-        return replies[-1].headers.get("date")
-
     def find_attempts(self, prefix: str) -> tuple[Attempt, ...]:
         """Return the attempts whose id begins so; a whole id finds just its own."""
         return self.store.catalogue.matching(prefix, 10)

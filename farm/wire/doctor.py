@@ -120,7 +120,7 @@ def _upstream(farm: Farm) -> tuple[Finding, ...]:
     """The index must answer for a project that every index has; its Date header tells how wrong our clock is."""
     try:
         urls = farm.pip.urls
-        date = farm.ask_upstream()
+        date = ask_upstream(farm)
     except FarmError as error:
         return (Finding(subject="upstream", state="fault", found=error.reason, fix=error.solution),)
     found = [Finding(subject="upstream", state="ok", found=", ".join(map(redact, urls)))]
@@ -136,3 +136,19 @@ def _upstream(farm: Farm) -> tuple[Finding, ...]:
             Finding(subject="platform", state="warning", found=platform.system(), fix="wheels are inspected fully on Linux only")
         )
     return tuple(found)
+
+
+def ask_upstream(farm: Farm) -> str | None:
+    """Ask each upstream index for a project that every index has, and return the Date header of the last answer.
+
+    UpstreamError when one does not answer.
+    """
+    from farm.adapters.upstream import ACCEPT  # noqa: PLC0415 - only what a command needs
+    from farm.adapters.web import Web  # noqa: PLC0415 - the same
+
+    web = Web(farm.pip)
+    try:
+        replies = [web.get(f"{url.rstrip('/')}/packaging/", {"Accept": ACCEPT}, subject=url) for url in farm.pip.urls]
+    finally:
+        web.close()
+    return replies[-1].headers.get("date")

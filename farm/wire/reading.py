@@ -16,8 +16,8 @@ from farm.adapters.sdists import Sdists
 from farm.adapters.upstream import Upstream
 from farm.adapters.web import Web
 from farm.errors import EngineError, FarmError, UpstreamError
-from farm.model.build import BuildFailed
-from farm.model.gap import Present
+from farm.model.build import BuildFailed, WheelsMissing
+from farm.model.gap import Missing, Present
 from farm.model.outcome import Diagnosis
 from farm.model.package import Digest
 from farm.survey.detect import policy_of_builds
@@ -143,9 +143,11 @@ class Reading:
         absent = [cell for cell in cells if not isinstance(cell.presence, Present)]
         if absent:
             names = ", ".join(str(cell.pin) for cell in absent)
-            summary = f"its build backend asks for {names}, of which there is no wheel for {target}"
+            summary = f"its build asks for {names}, of which there is no wheel for {target}"
             remedy = "name it in [recipes.NAME] build-requires, so that it is built first"
-            raise BuildFailed(Diagnosis(cause="missing-python-build-dep", summary=summary, remedy=remedy))
+            buildable = all(isinstance(cell.presence, Missing) for cell in absent)
+            found = Diagnosis(cause="missing-python-build-dep", summary=summary, remedy=remedy)
+            raise WheelsMissing(found, buildable=buildable)
         return tuple(cell.presence.file for cell in cells if isinstance(cell.presence, Present))
 
     def _prepare(self, pin: Pin, file: IndexFile, target: Target) -> str | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from farm.adapters.database import Database
-    from farm.engine.machine import Progress
+    from farm.engine.progress import Progress
     from farm.model.attempt import RunState
     from farm.wire.assembly import Farm
 

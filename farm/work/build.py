@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
 _TELLING = re.compile(r"^E: |[Ee]rror|ERROR|No match|unable to select")
 _UNREACHED = re.compile(r"Temporary failure|Could not (?:resolve|connect)|Failed to fetch|Connection (?:failed|timed out)|network error")
+_ENDINGS = ("cibuildwheel: error: Command ", "TIP pass --env-dir")
 # Zip archives cannot tell a time before 1980; builds that pack one read SOURCE_DATE_EPOCH.
 EPOCH_WITHOUT_UPLOAD_TIME = 1_577_836_800
 
@@ -222,7 +223,8 @@ class _Attempt:
         if known.cause not in {"build-failed", "repair-failed"}:
             return known
         lines = self._ports.rooms.log_lines(self._attempt.id)
-        told = ("" if number <= self._explained else line for number, line in enumerate(lines, start=1))
+        # How cibuildwheel and build end says that something failed and never what.
+        told = ("" if number <= self._explained or line.startswith(_ENDINGS) else line for number, line in enumerate(lines, start=1))
         found = diagnose(told, self._ports.knowledge)
         if known.cause == "repair-failed":
             # A wheel without the binary that it should have: an optional extension could not be compiled, and the log says why.

@@ -10,10 +10,11 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from farm.model.healing import MOST_ATTEMPTS, REQUIREMENT_FAILED, Mend, Need
+from farm.model.healing import MOST_ATTEMPTS, REQUIREMENT_FAILED, Mend, Need, mended
 from farm.work.heal_build import api, bounds, cmake, old_names, override, pyo3, requires, utf8, version
 from farm.work.heal_case import Case, Change, together_with, with_environment, with_flags
 from farm.work.heal_needs import needs, together
+from farm.work.heal_sources import beside_the_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,9 +35,12 @@ _OLD_CXX = re.compile(
 )
 _RUST = re.compile(r"error\[E\d|type annotations needed|could not compile `|#!?\[deny")
 _STRICT = ("implicit-function-declaration", "incompatible-pointer-types", "int-conversion", "implicit-int")
+_BESIDE_THE_LOG = "what the log names did not help; the project's files, its CI or the distribution's own build of it name these"
 _PYTHON_LINE = re.compile(
     r"\b(?:Attribute|Import|ModuleNotFound|Type|Key|Value|Name|Index|Assertion|Deprecation)Error\b|distutils|setuptools|\.py\b"
 )
+_CHANGING = re.compile(r"/tmp/[^\s'\":]+|0x[0-9a-f]+|\d+")  # noqa: S108 - a path in a log
+_NO_BINARY = "This does not look like a platform wheel"
 _LACKING = re.compile(r"(?P<name>lib[\w.+-]+\.so[.\d]*): cannot open shared object file")
 # Not libGL: it has to be the one of the machine's graphics driver.
 _GRAFTED = (
@@ -81,7 +85,12 @@ def _standing(case: Case) -> tuple[Diagnosis, bool]:
     if found.cause == PACKAGES_FAILED or case.failure.stage == "requirements":
         return last.diagnosis, True
     same = (found.cause, found.subject) == (last.diagnosis.cause, last.diagnosis.subject)
-    return found, same and (bool(found.subject) or found.line == last.diagnosis.line)
+    return found, same and (bool(found.subject) or _still(found.line) == _still(last.diagnosis.line))
+
+
+def _still(line: str) -> str:
+    """A log line without what differs from build to build: temporary folders, addresses, process numbers, times."""
+    return _CHANGING.sub("#", line)
 
 
 def _changes(case: Case, diagnosis: Diagnosis) -> Iterator[Change]:
@@ -90,19 +99,46 @@ def _changes(case: Case, diagnosis: Diagnosis) -> Iterator[Change]:
         ways = (bounds,)
     for way in ways or ():
         yield from way(case, diagnosis)
+    if diagnosis.cause in _SILENT and case.failure.stage != "proof":
+        yield from _sources(case)
 
 
 def _system(case: Case, diagnosis: Diagnosis) -> Iterator[Change]:
     yield from _include(case, diagnosis)
-    several = [found[0] for need in together(diagnosis) if (found := case.find(need))]
+    several = [found for needs_of_one in together(diagnosis) if (found := _first(case, needs_of_one)) and not found.installed]
     if len(several) > 1:
         yield _package(case, *several)
-    for need in needs(diagnosis, case.job.pin.name):
-        yield from (_package(case, one) for one in case.find(need)[:_CANDIDATES])
+    answers = [[one for one in case.find(need) if not one.installed] for need in needs(diagnosis, case.job.pin.name)]
+    if _one_by_one(case):
+        # One package for each attempt would use up the attempts: the rest of what the project asks for comes along.
+        sets = tuple(beside_the_log(case.clues(), case.find, case.job.pin.name))[:2]
+        yield from (_package(case, one[0], *sets[-1]) for one in answers if one and sets)
+    for candidates in answers:
+        yield from (_package(case, one) for one in candidates[:1])
+    if any(answers) or diagnosis.confidence != "high":
+        # What the log names for sure and the distribution does not have comes with nothing else either.
+        yield from _sources(case)
+    for candidates in answers:
+        yield from (_package(case, one) for one in candidates[1:_CANDIDATES])
     named = [name for remedy in diagnosis.remedies if remedy.platform == _platform(case) for name in remedy.packages]
     for name in (*named, *case.hints):
         # Only what the image's database knows under this very name.
         yield from (_package(case, one) for one in case.find(Need(kind="package", name=name)) if one.package == name)
+
+
+def _first(case: Case, ways: tuple[Need, ...]) -> Candidate | None:
+    return next((found[0] for need in ways if (found := case.find(need))), None)
+
+
+def _one_by_one(case: Case) -> bool:
+    """Whether two system packages were each what was missing, and a third is."""
+    return sum(mend.kind == "system-package" for mend in mended(case.job.trials)) > 1
+
+
+def _sources(case: Case) -> Iterator[Change]:
+    """What the log does not name, the project does: together, since there is no telling which of them it was."""
+    for packages in beside_the_log(case.clues(), case.find, case.job.pin.name):
+        yield replace(_package(case, *packages), why=_BESIDE_THE_LOG)
 
 
 def _platform(case: Case) -> str:
@@ -111,7 +147,7 @@ def _platform(case: Case) -> str:
 
 def _package(case: Case, *candidates: Candidate) -> Change:
     family = case.job.image.family
-    names = tuple(candidate.package for candidate in candidates)
+    names = tuple(dict.fromkeys(candidate.package for candidate in candidates))
 
     def edit(recipe: Recipe) -> Recipe:
         packages = dict(recipe.system_packages)
@@ -123,17 +159,18 @@ def _package(case: Case, *candidates: Candidate) -> Change:
 
 def _include(case: Case, diagnosis: Diagnosis) -> Iterator[Change]:
     """A header of a package that is installed but lies in a folder of its own, where the compiler does not look."""
-    last = case.job.trials[-1] if case.job.trials else None
-    if (
-        diagnosis.cause != "missing-system-header"
-        or last is None
-        or not last.mend.path.endswith(f"/{diagnosis.subject}")
-    ):
+    if diagnosis.cause != "missing-system-header" or not diagnosis.subject:
         return
-    folder = last.mend.path.removesuffix(diagnosis.subject)
-    if not _DEFAULT_INCLUDE.match(folder):
-        where = f"/{folder.rstrip('/')}"
-        yield replace(with_environment((("C_INCLUDE_PATH", where), ("CPLUS_INCLUDE_PATH", where))), path=last.mend.path)
+    had = case.job.recipe.packages_for(case.job.image.family)
+    for one in case.find(Need(kind="header", name=diagnosis.subject, like=(case.job.pin.name, diagnosis.subject))):
+        folder = one.path.removesuffix(diagnosis.subject)
+        if (one.package in had or one.installed) and one.path.endswith(f"/{diagnosis.subject}") and not _DEFAULT_INCLUDE.match(folder):
+            where = f"/{folder.rstrip('/')}"
+            old = dict(case.job.recipe.environment)
+            paths = [(name, ":".join(filter(None, (old.get(name, ""), where)))) for name in ("CPLUS_INCLUDE_PATH", "C_INCLUDE_PATH")]
+            if where not in paths[0][1].split(":")[:-1]:
+                yield replace(with_environment(tuple(sorted(paths))), path=one.path)
+            return
 
 
 def _compiler(case: Case, diagnosis: Diagnosis) -> Iterator[Change]:
@@ -201,6 +238,14 @@ def _skip(_case: Case, diagnosis: Diagnosis) -> Iterator[Change]:
         )  # fmt: skip
 
 
+def _pure(_case: Case, diagnosis: Diagnosis) -> Iterator[Change]:
+    """A wheel without a binary: whether the project needs none, or silently left one out, is for a person to say."""
+    if _NO_BINARY in diagnosis.line:
+        yield Change(kind="kind", what="pure", edit=lambda recipe: replace(recipe, kind="pure"), apply=False)
+
+
+_SILENT = frozenset({"unknown", "build-failed", "toolchain-misconfigured"})
+"""Causes that may be the want of a system package which the log does not name."""
 _WAYS: dict[str, tuple[Callable[[Case, Diagnosis], Iterator[Change]], ...]] = {
     "missing-c-compiler": (_system, _images),
     "missing-cxx-compiler": (_system, _images),
@@ -215,8 +260,8 @@ _WAYS: dict[str, tuple[Callable[[Case, Diagnosis], Iterator[Change]], ...]] = {
     "missing-system-header": (_system,),
     "missing-system-library": (_system,),
     "incompatible-system-library": (_images,),
-    "wheel-repair": (_system,),
-    "repair-failed": (_system,),
+    "wheel-repair": (_system, _pure),
+    "repair-failed": (_system, _pure),
     REQUIREMENT_FAILED: (override,),
     "missing-python-build-dep": (requires, bounds),
     "incompatible-build-dep": (bounds,),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from farm.model.healing import Clues
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -22,8 +24,8 @@ class Case:
     `find` asks the image's package database; `dated` gives a project's newest release on the day of the sdist, `nearest` the
     first later release with a wheel for the target; `images` are the
     other builder images that serve the target. `memory` is the limit that the build had and `most_memory` what it may have, in
-    bytes. `hints` are system packages that the project's own CI installs. `cython` tells that the sdist holds C which Cython wrote
-    from a .pyx beside it.
+    bytes. `hints` are system packages that the project's own CI installs, `clues` what its files name: asked only when needed.
+    `cython` tells that the sdist holds C which Cython wrote from a .pyx beside it.
     """
 
     job: Job
@@ -35,6 +37,7 @@ class Case:
     memory: int = 0
     most_memory: int = 0
     hints: tuple[str, ...] = ()
+    clues: Callable[[], Clues] = Clues
     cython: bool = False
     impossible: frozenset[tuple[MendKind, str]] = field(default_factory=frozenset)
 

@@ -28,6 +28,10 @@ _PKG_CONFIG = re.compile(
 )
 _ARCHIVE = re.compile(r"/(?P<name>[A-Za-z][A-Za-z0-9_+]*?)[-_]?v?\d[\w.]*\.(?:tar|zip|tgz|tbz|7z)")
 _LIBRARIES = re.compile(r"(?<![\w./-])lib[a-z][a-z0-9+-]+(?![\w./])")
+_LIST = re.compile(r"[\w.+-]+(?:(?:\s*,\s*(?:and\s+|or\s+)?|\s+and\s+)[A-Za-z][\w.+-]*)+")
+_MOST_TOGETHER = 6
+# Links that the package database does not have: a JDK's programs lie below its own folder.
+_PACKAGES = {"java": "default-jdk-headless", "javac": "default-jdk-headless", "jar": "default-jdk-headless", "jdk": "default-jdk-headless"}
 _WORDS = re.compile(r"[A-Za-z][\w.+-]*")
 _NO_NAMES = frozenset({"and", "or", "the", "library", "libraries", "development", "headers", "header", "files", "package", "packages",
                        "not", "found", "missing", "dev", "devel", "of", "for", "version", "lib"})  # fmt: skip
@@ -41,12 +45,26 @@ def needs(diagnosis: Diagnosis, package: str) -> Iterator[Need]:
         yield Need(kind=kind, name=name, like=like)
 
 
-def together(diagnosis: Diagnosis) -> tuple[Need, ...]:
-    """Return the libraries that one message asks for at once ("the libxml2 and libxslt development packages"); else none."""
+def together(diagnosis: Diagnosis) -> tuple[tuple[Need, ...], ...]:
+    """Return the libraries that one message asks for at once ("the libxml2 and libxslt development packages", "missing: jpeg, zlib"),
+    for each the ways to ask for it; else none.
+    """
     if diagnosis.cause != "missing-system-library":
         return ()
-    names = dict.fromkeys(_LIBRARIES.findall(diagnosis.line.split("cannot find -l")[0]))
-    return tuple(Need(kind="package", name=f"{name.removesuffix('-dev')}-dev") for name in names) if 1 < len(names) < 5 else ()
+    line = diagnosis.line.split("cannot find -l")[0]
+    subject = diagnosis.subject.strip(" '\"`")
+    listed = ([word.rstrip(".") for word in _WORDS.findall(match[0])] for match in _LIST.finditer(line))
+    names = dict.fromkeys(_LIBRARIES.findall(line))
+    if len(names) < 2:
+        names = dict.fromkeys(next((found for found in listed if subject in found), ()))
+    names = {name: None for name in names if name.lower() not in _NO_NAMES}
+    return tuple(tuple(_named(name)) for name in names) if 1 < len(names) <= _MOST_TOGETHER else ()
+
+
+def _named(name: str) -> Iterator[Need]:
+    kinds: tuple[NeedKind, ...] = ("package", "pkg-config", "library")
+    for kind in kinds:
+        yield Need(kind=kind, name=f"{name.removesuffix('-dev')}-dev" if kind == "package" else name)
 
 
 def _kinds(cause: str, subject: str, line: str) -> Iterator[tuple[NeedKind, str]]:
@@ -54,7 +72,7 @@ def _kinds(cause: str, subject: str, line: str) -> Iterator[tuple[NeedKind, str]
         name = (subject or _PROGRAMS[cause]).rsplit("/", 1)[-1].lower() if cause != "missing-build-tool" else subject
         if name and " " not in name:
             yield "program", name
-            yield "package", name
+            yield "package", _PACKAGES.get(name.lower(), name)
             yield from _library(name, line)
     elif cause in {"missing-system-header", "missing-python-headers"} and subject:
         yield "header", subject

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from farm.errors import UpstreamError
-from farm.model.build import BadSdist, BuildFailed, IntegrityError
-from farm.model.healing import Trial
+from farm.model.build import BadSdist, BuildFailed, IntegrityError, WheelsMissing
+from farm.model.healing import Clues, Trial
 from farm.model.job import Dependency
 from farm.model.messages import MendDone
 from farm.model.package import Pin, make_pin
@@ -15,6 +16,7 @@ from farm.model.releases import nearest_with_wheel
 from farm.model.requirements import required
 from farm.work.heal import next_mend
 from farm.work.heal_case import Case
+from farm.work.heal_needs import needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
     from farm.ports import Images, Index, Lessons, Progress, Providers, Sdists, Toolbox
 
 _OF_THE_ENVIRONMENT = ("build_requires", "build_constraints", "build_overrides", "cythonize")
+
+
+_FEW = 12
+"""Look-ups for what a project's files name where each takes a container of its own; Debian's index answers in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +63,14 @@ def mend(command: MendCommand, ports: MendPorts) -> MendDone:
     """Choose the next change and prepare the job for it. A change that cannot be had is passed over for the next one."""
     job, failure = command.job, command.failure
     impossible: set[tuple[MendKind, str]] = set()
+    obstacles: list[str] = []
+    later: Mend | None = None
     ask = _Asking(job, ports)
     facts = ask.facts()
     case = Case(
         job=job, failure=failure, find=ask.find, dated=ask.dated, nearest=ask.nearest, images=ports.images.alternatives(job.target),
         memory=ports.memory, most_memory=ports.most_memory, hints=facts.hints if facts else (),
-        cython=bool(facts and facts.cython),
+        cython=bool(facts and facts.cython), clues=ask.clues,
     )  # fmt: skip
     while not ports.cancelled():
         found = next_mend(replace(case, impossible=frozenset(impossible)))
@@ -70,9 +78,13 @@ def mend(command: MendCommand, ports: MendPorts) -> MendDone:
             break
         if ports.mode == "propose" or not found.apply:
             return MendDone(job=job.id, proposal=found, certain=not ask.unanswered)
-        requires = _requires(job, found, ports)
-        if requires is None:
+        try:
+            requires = _requires(job, found, ports)
+        except (BuildFailed, BadSdist, IntegrityError, UpstreamError) as error:
             impossible.add((found.kind, found.what))
+            obstacles.append(f"{found.text}: {error.reason.splitlines()[0]}")
+            if isinstance(error, WheelsMissing) and error.buildable:
+                later = later or found
             continue
         ports.progress.say(job.id, f"{failure.diagnosis.summary}: trying {found.text}")
         ports.pause(found.pause_s)
@@ -83,20 +95,31 @@ def mend(command: MendCommand, ports: MendPorts) -> MendDone:
             job, recipe=found.recipe, image=found.image or job.image, requires=requires, trials=(*job.trials, trial)
         )
         return MendDone(job=job.id, better=better)
-    return MendDone(job=job.id, certain=not (ask.unanswered or ports.cancelled()))
+    # A recipe in config.toml is planned with: the next run builds what this change lacks first.
+    certain = not (ask.unanswered or ports.cancelled())
+    return MendDone(job=job.id, proposal=later, obstacles=tuple(obstacles), remedy=_nowhere(case, ask), certain=certain)
 
 
-def _requires(job: Job, found: Mend, ports: MendPorts) -> tuple[Dependency, ...] | None:
-    """Return the build environment under the new recipe; None when it has no solution or a wheel of it is missing."""
+def _nowhere(case: Case, ask: _Asking) -> str:
+    """What to do where the image's database has nothing of what is missing: mostly its distribution is too old for the release."""
+    job, diagnosis = case.job, case.failure.diagnosis
+    asked = tuple(needs(diagnosis, job.pin.name)) if diagnosis.cause.startswith("missing-") else ()
+    if not asked or any(case.find(need) for need in asked) or ask.unanswered:
+        return ""
+    image = job.image
+    return (
+        f"no package of {image.family} {image.variant} has {diagnosis.subject or asked[0].name}: build for a target of a newer "
+        f"distribution, or take an older release of {job.pin.name}"
+    )
+
+
+def _requires(job: Job, found: Mend, ports: MendPorts) -> tuple[Dependency, ...]:
+    """Return the build environment under the new recipe. Fails as Toolbox.wheels and Sdists.facts do."""
     old, new = job.recipe, found.recipe
     if all(getattr(old, part) == getattr(new, part) for part in _OF_THE_ENVIRONMENT):
         return job.requires
-    try:
-        facts = ports.sdists.facts(job.pin, job.sdist)
-        files = ports.toolbox.wheels(required(facts.build_requires, new), new, job.target)
-    except (BuildFailed, BadSdist, IntegrityError, UpstreamError) as error:
-        ports.progress.say(job.id, f"{found.text} is not possible: {error.reason.splitlines()[0]}")
-        return None
+    facts = ports.sdists.facts(job.pin, job.sdist)
+    files = ports.toolbox.wheels(required(facts.build_requires, new), new, job.target)
     return tuple(Dependency(pin=_pin(file), file=file, job=None) for file in files)
 
 
@@ -149,6 +172,19 @@ class _Asking:
             return self._ports.sdists.facts(self._job.pin, self._job.sdist)
         except (BadSdist, IntegrityError, UpstreamError):
             return None
+
+
+    @cached_property
+    def _clues(self) -> Clues:
+        try:
+            found = self._ports.sdists.clues(self._job.sdist)
+            few = self._job.image.family != "debian"
+            return replace(found, needs=found.needs[:_FEW], packages=found.packages[:_FEW]) if few else found
+        except (BadSdist, IntegrityError, UpstreamError):
+            return Clues()
+
+    def clues(self) -> Clues:
+        return self._clues
 
 
 def _released_by(file: IndexFile, day: datetime) -> Version | None:

@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 from farm.errors import UpstreamError
 from farm.model.direct import Direct, Settled, Unsettled
 from farm.model.gap import Resolution, ResolvedPin, Unresolved
+from farm.model.healing import Clues
 from farm.model.job import SdistFacts
 from farm.model.package import Digest, IndexFile, Pin, make_pin
 from farm.model.page import file_url
@@ -110,6 +111,7 @@ class FakeSdists:
 
     requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     pure: frozenset[str] = frozenset()
+    named: Mapping[str, Clues] = field(default_factory=dict)
 
     def facts(self, pin: Pin, file: IndexFile) -> SdistFacts:
         return SdistFacts(
@@ -121,3 +123,6 @@ class FakeSdists:
             metadata=None,
             provisional=True,
         )
+
+    def clues(self, file: IndexFile) -> Clues:
+        return self.named.get(file.filename.split("-")[0], Clues())

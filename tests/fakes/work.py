@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from farm.adapters.attestations import BuildNotes
 from farm.adapters.contents import WheelContents
 from farm.errors import UpstreamError
-from farm.model.build import BuildRequest, IntegrityError, Limits, ProofRequest, WheelFacts
-from farm.model.healing import Candidate
+from farm.model.build import BuildRequest, IntegrityError, Limits, ProofRequest, WheelFacts, WheelsMissing
+from farm.model.healing import Candidate, Clues
 from farm.model.image import Image, ImageSpec
 from farm.model.job import Recipe, SdistFacts
-from farm.model.outcome import Check, Failed, StagedWheel, TimedOut, Verdict
+from farm.model.outcome import Check, Diagnosis, Failed, StagedWheel, TimedOut, Verdict
 from farm.model.package import Digest
 from farm.work.build import BuildPorts
 from farm.work.carry import Hands
@@ -189,13 +189,16 @@ class FakeCrates:
 
 @dataclass(kw_only=True)
 class FakeToolbox:
-    """ports.Toolbox: each requirement text maps to the file that satisfies it."""
+    """ports.Toolbox: each requirement text maps to the file that satisfies it; `missing` says of what there is no wheel."""
 
     files: Mapping[str, IndexFile] = field(default_factory=dict)
     asked: list[tuple[str, ...]] = field(default_factory=list)
+    missing: str = ""
 
     def wheels(self, texts: Sequence[str], recipe: Recipe, target: Target) -> tuple[IndexFile, ...]:
         self.asked.append(tuple(texts))
+        if self.missing:
+            raise WheelsMissing(Diagnosis(cause="missing-python-build-dep", summary=self.missing), buildable=True)
         return tuple(self.files[text] for text in texts)
 
 
@@ -297,12 +300,16 @@ class StaticSdists:
     build_requires: tuple[str, ...] = ()
     asks: bool = False
     hints: tuple[str, ...] = ()
+    named: Clues = field(default_factory=Clues)
 
     def facts(self, pin: Pin, file: IndexFile) -> SdistFacts:
         return SdistFacts(
             build_requires=self.build_requires, backend="b", native=True, rust=False, asks=self.asks, metadata=self.metadata,
             provisional=self.provisional, hints=self.hints,
         )  # fmt: skip
+
+    def clues(self, file: IndexFile) -> Clues:
+        return self.named
 
 
 @dataclass(kw_only=True)

@@ -86,7 +86,7 @@ class LaterFarm(ScriptedFarm):
 def main(folder: Path, how: str) -> int:
     asked = Asked(
         requirements=("requirements.txt",), constraints=(), targets=(), as_json=True, junit=None, dry_run=False,
-        refresh=False, jobs=None, files=(), extras=(), groups=(), default_groups=True, client_pip=None,
+        refresh=False, jobs=None, heal=None, files=(), extras=(), groups=(), default_groups=True, client_pip=None,
     )  # fmt: skip
     kind = LaterFarm if how == "later" else SlowFarm
     with kind(load(Path("config.toml"), home=folder), dict(os.environ)) as farm:

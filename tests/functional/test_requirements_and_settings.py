@@ -60,6 +60,7 @@ def test_a_folder_is_no_requirements_file(shell: Shell) -> None:
         (("build",), "farm build -r requirements.txt"),
         (("build", "-r", "requirements.txt", "-c", "-"), "-r - reads standard input"),
         (("build", "-r", "requirements.txt", "--jobs", "0"), "1<=x<=1024"),
+        (("build", "-r", "requirements.txt", "--heal", "maybe"), "'off', 'propose', 'apply'"),
         (("build", "-r", "requirements.txt", "--junit", "absent/out.xml"), "make the folder absent"),
         (("images", "build", "debian"), "expected FAMILY-ARCH-ROLE"),
         (("log", "nothing-like-it"), "farm status"),

@@ -12,7 +12,7 @@ import pytest
 from farm.cli.build import Asked, Told, _Run, build
 from farm.config import load
 from farm.engine.local import Finished
-from farm.engine.machine import Progress as Done
+from farm.engine.progress import Progress as Done
 from farm.errors import UpstreamError
 from farm.model.gap import Matrix, Missing, Present
 from farm.model.job import JobKey

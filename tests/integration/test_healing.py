@@ -35,6 +35,7 @@ def built(slow: Slow, project: str) -> tuple[int, dict[str, Any]]:
     [
         ("lacks-libyaml", "missing-system-header", "system package libyaml-dev"),
         ("lacks-pkgconfig", "missing-system-library", "system package libuv1-dev"),
+        ("lacks-silently", "unknown", "system package libyaml-dev"),
         ("lacks-build-requires", "missing-python-build-dep", "build requirement Cython"),
         ("old-names", "python-stdlib-removed", "old names: those that the standard library dropped"),
         ("old-cython", "python-api-removed", "C written anew by cython<3"),
@@ -52,10 +53,8 @@ def test_what_a_build_lacks_is_found_and_the_wheel_proven(slow: Slow, project: s
 
 
 def test_a_proposal_is_told_and_nothing_is_tried(slow: Slow) -> None:
-    config = (slow.folder / "config.toml").read_text()
-    slow.write("config.toml", f'{config}[build]\nheal = "propose"\n')
     shutil.copytree(PROJECTS / "lacks-libyaml", slow.folder / "lacks-libyaml")
     slow.write("requirements.txt", "./lacks-libyaml\n")
-    code, out, _ = slow.farm("build", "-r", "requirements.txt", "--json")
+    code, out, _ = slow.farm("build", "-r", "requirements.txt", "--json", "--heal", "propose")
     cell = next(p["cells"][TARGET.name] for p in json.loads(out)["packages"] if p["name"] == "farm-lacks-libyaml")
     assert (code, cell["state"], cell["proposal"]) == (1, "failed", "system package libyaml-dev")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farm.engine.machine import FINAL, Machine
+from farm.engine.machine import Machine
+from farm.engine.progress import FINAL
 from farm.engine.tally import tally
 from farm.model.job import Job, Plan
 from farm.model.load import Load, Weight

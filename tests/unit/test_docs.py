@@ -139,7 +139,7 @@ def test_the_reports_keys_states_and_kinds_are_documented() -> None:
     diagnosis = Diagnosis(cause="c", summary="s")
     row = Row(
         name="a", version="1", target="t", state="failed", attempt="x", diagnosis=diagnosis, url="u", proposal="p", advice="a",
-        coupling=("numpy 2.1.3",), instructions=("v2",), reproduction=Reproduction(first="1", second="2"),
+        obstacles=("o",), coupling=("numpy 2.1.3",), instructions=("v2",), reproduction=Reproduction(first="1", second="2"),
         tried=(Tried(build="w", stage="build", diagnosis=diagnosis, change="c", kept=True),),
     )
     problem = Problem(subject="s", text="t", kind="direct")

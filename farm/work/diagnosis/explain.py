@@ -23,6 +23,8 @@ WHY_LEFT_OUT = ("missing-", "wheel-repair", "python-api-removed", "compiler-too-
 
 _SMALL = 1 << 18
 _SHOWN = 500
+# The quotes around the name of what is missing are the tool's, also where a pattern took one of a pair along.
+_AROUND = " \t\"'`‘’“”"
 _RANK: dict[Confidence, int] = {"none": 0, "low": 1, "medium": 2, "high": 3}
 
 
@@ -71,7 +73,7 @@ def explain(blocks: Iterable[bytes], knowledge: Knowledge, platform: str = "") -
         return _unknown(findings, facts)
     found = choice.candidate
     trouble = Trouble(
-        cause=_cause(found, facts), subject=found.subject[:200], line=found.text, facts=facts, rule=found.rule
+        cause=_cause(found, facts), subject=_subject(found)[:200], line=found.text, facts=facts, rule=found.rule
     )
     return Explanation(
         cause=trouble.cause,
@@ -93,6 +95,10 @@ def _cause(found: Candidate, facts: Facts) -> str:
     if missing and facts.package and canonicalize_name(found.subject.split(".")[0]) == facts.package:
         return "broken-sdist"
     return found.rule.cause
+
+
+def _subject(found: Candidate) -> str:
+    return found.subject.strip(_AROUND) if found.rule.cause.startswith("missing-") else found.subject
 
 
 def diagnose(lines: Iterable[str], knowledge: Knowledge) -> Diagnosis:

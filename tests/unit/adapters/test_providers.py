@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from farm.adapters.provider_index import PackageIndex, make_index
+from farm.adapters.provider_index import Lists, PackageIndex, make_index
 from farm.adapters.provider_queries import apk_answer, apk_command, dnf_answer, dnf_command
 from farm.adapters.provider_rank import Found, rank
 from farm.errors import StoreError
@@ -71,7 +70,7 @@ openmpi-bin\topenmpi\t
 
 @pytest.fixture
 def index(tmp_path: Path) -> PackageIndex:
-    make_index(CONTENTS, PACKAGES, tmp_path / "i.sqlite")
+    make_index(Lists(files=CONTENTS, packages=PACKAGES), tmp_path / "i.sqlite")
     return PackageIndex(tmp_path / "i.sqlite")
 
 
@@ -117,13 +116,37 @@ def test_the_order_does_not_depend_on_the_order_of_what_was_found() -> None:
     assert rank(need, found) == rank(need, reversed(found))
 
 
-def test_a_look_up_in_an_index_as_large_as_debians_takes_milliseconds(tmp_path: Path) -> None:
-    lines = (f"usr/include/p{n}/header{n % 50_000}.h  libdevel/libp{n}-dev" for n in range(400_000))
-    make_index(lines, (f"libp{n}-dev\tp{n}\t" for n in range(60_000)), tmp_path / "i.sqlite")
-    index = PackageIndex(tmp_path / "i.sqlite")
-    began = time.perf_counter()
-    assert index.find(Need(kind="header", name="header77.h"))[0].package == "libp77-dev"
-    assert time.perf_counter() - began < 0.2
+SOURCES = """\
+m2crypto\t debhelper-compat (= 13), libssl-dev, openssl <!nocheck>, python3-all-dev, swig (>= 1.3.40), libgone-dev,
+pylibxml2\t libxml2-dev | libxml-dev, libcairo2-dev <!nodoc>, libzonly-dev [amd64], libxslt1-dev [!s390x], zlib1g-dev,
+python-odbc\t unixodbc-dev,
+""".splitlines()
+
+
+@pytest.mark.parametrize(
+    ("project", "expected"),
+    [
+        ("M2Crypto", ["libssl-dev", "swig"]),
+        ("libxml2-python", ["libxml2-dev", "zlib1g-dev"]),
+        ("python-libxml2", ["libxml2-dev", "zlib1g-dev"]),
+        ("odbc", ["unixodbc-dev"]),
+        ("pyodbc", ["unixodbc-dev"]),
+        ("libxslt", ["libxslt1-dev"]),
+        ("unheard-of", []),
+    ],
+)
+def test_what_the_distribution_builds_a_project_with(tmp_path: Path, project: str, expected: list[str]) -> None:
+    packages = (*PACKAGES, "swig\tswig\t", "python3-m2crypto\tm2crypto\t", "python3-libxml2\tpylibxml2\t")
+    make_index(Lists(files=CONTENTS, packages=packages, sources=SOURCES, installed=("swig",)), tmp_path / "i.sqlite")
+    found = PackageIndex(tmp_path / "i.sqlite").find(Need(kind="project", name=project))
+    assert [one.package for one in found] == expected
+    assert [one.package for one in found if one.installed] == [name for name in expected if name == "swig"]
+
+
+def test_what_the_image_has_is_told(tmp_path: Path) -> None:
+    make_index(Lists(files=CONTENTS, packages=PACKAGES, installed=("zlib1g-dev\n",)), tmp_path / "i.sqlite")
+    found = PackageIndex(tmp_path / "i.sqlite").find(Need(kind="header", name="zlib.h"))
+    assert {one.package: one.installed for one in found} == {"zlib1g-dev": True, "libpoco-dev": False}
 
 
 def test_a_damaged_index_says_what_to_do(tmp_path: Path) -> None:
@@ -157,6 +180,17 @@ def test_dnf_is_asked_by_path_and_read_by_block() -> None:
     lines = ["cairo-devel-1.15.12-6.el8.x86_64 : Development files for cairo", "Provide    : pkgconfig(cairo) = 1.15.12"]
     assert [f.package for f in dnf_answer(lines)] == ["cairo-devel"]
     assert list(dnf_answer(["Error: No matches found."])) == []
+
+
+def test_dnf_tells_what_the_image_has() -> None:
+    def answer(repository: str) -> list[str]:
+        head = "zlib-devel-1.2.11-25.el8.x86_64 : Header files and libraries for Zlib development"
+        return [head, f"Repo        : {repository}", "Matched from:", "Filename    : /usr/include/zlib.h"]
+
+    (one,) = rank(Need(kind="header", name="zlib.h"), dnf_answer([*answer("@System"), "", *answer("baseos")]))
+    assert (one.package, one.installed) == ("zlib-devel", True)
+    (other,) = rank(Need(kind="header", name="zlib.h"), dnf_answer(answer("baseos")))
+    assert not other.installed
 
 
 def test_apk_is_asked_by_what_its_index_provides() -> None:

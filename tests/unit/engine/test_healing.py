@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from farm.engine.machine import Progress
+    from farm.engine.progress import Progress
     from farm.errors import FarmError
     from farm.model.build import BuildRequest
     from farm.model.healing import HealMode
@@ -166,6 +167,26 @@ def test_a_missing_build_requirement_is_fetched_and_written_into_the_sources(ben
     assert bench.lessons.kept[0].python == "cp311"
 
 
+def test_a_change_whose_wheel_is_missing_is_told_and_proposed_since_a_recipe_is_planned_with(bench: Bench) -> None:
+    bench.builder.result = broken_until(lambda _: "ModuleNotFoundError: No module named 'pybind11'")
+    bench.toolbox = FakeToolbox(files={}, missing="its build asks for pybind11 3.0, of which there is no wheel")
+    progress = run(bench, nouns.job("demo==1.0"))
+    report = Report(rows=tally((row(progress.job),), (progress,)))
+    cell = json.loads(report_json(report, 1))["packages"][0]["cells"][progress.job.target.name]
+    assert cell["obstacles"] == ["build requirement pybind11: its build asks for pybind11 3.0, of which there is no wheel"]
+    assert cell["proposal"] == "build requirement pybind11"
+    assert "could not be tried: build requirement pybind11: its build asks" in reasons(report)
+    assert bench.lessons.kept[0].proposed
+
+
+def test_what_no_package_of_the_image_has_is_told_with_its_name(bench: Bench) -> None:
+    bench.builder.result = broken_until(lambda _: 'meson.build:3:0: ERROR: Dependency "girepository-2.0" not found, tried pkgconfig')
+    progress = run(bench, nouns.job("demo==1.0"))
+    (told,) = tally((row(progress.job),), (progress,))
+    assert told.diagnosis is not None
+    assert told.diagnosis.remedy.startswith("no package of debian bookworm has girepository-2.0: build for a target of a newer")
+
+
 def test_a_module_that_nobody_is_known_to_own_is_not_guessed(bench: Bench) -> None:
     bench.builder.result = broken_until(lambda _: "ModuleNotFoundError: No module named 'acme_build_tools'")
     assert run(bench, nouns.job("demo==1.0")).state == "failed"
@@ -200,6 +221,7 @@ def test_a_database_that_does_not_answer_leaves_the_diagnosis(bench: Bench) -> N
     progress = run(bench, nouns.job("demo==1.0"))
     assert isinstance(progress.failure, Failed)
     assert progress.failure.diagnosis.subject == "foo.h"
+    assert progress.remedy == "", "what was not asked is not known to be nowhere"
     assert any("package database" in line for line in bench.progress.said)
 
 

@@ -109,6 +109,8 @@ def test_what_needs_a_refused_job_is_refused_too() -> None:
     assert made.jobs == ()
     reasons = {str(refusal.pin): refusal.reason for refusal in made.refused}
     assert "no version of nothing fits" in reasons["lib==1"]
+    [lib] = [refusal for refusal in made.refused if refusal.pin.name == "lib"]
+    assert (lib.cause, "[recipes.lib]" in lib.remedy) == ("missing-python-build-dep", True)
     assert reasons["app==1"].startswith("it needs lib==1, which cannot be had")
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from farm.cli.render import reasons
 from farm.model.demand import Origin
 from farm.model.direct import Direct, Unsettled
 from farm.model.gap import Cell, Impossible, Matrix, Missing, Presence, Present, Unknown, Unresolved
 from farm.model.job import Plan, Refusal
 from farm.model.package import make_pin
+from farm.model.report import Report
 from farm.survey.tell import problems, rows
 from tests.fakes import nouns
 from tests.fakes.nouns import CP311, index_file
@@ -44,6 +46,15 @@ def test_a_gap_that_cannot_be_planned_says_why() -> None:
     refusal = Refusal(pin=make_pin("demo", "1.0"), target=CP311, reason="a circle", via=())
     plan = Plan(refused=(refusal,))
     assert state(Missing(reason="sdist only", sdist=SDIST), plan) == ("refused", "a circle", "")
+
+
+def test_a_gap_that_cannot_be_planned_says_what_to_do() -> None:
+    pin = make_pin("demo", "1.0")
+    refusal = Refusal(pin=pin, target=CP311, reason="no solution", via=(), cause="missing-python-build-dep", remedy="do this")
+    (row,) = rows(matrix(cell(Missing(reason="sdist only", sdist=SDIST))), Plan(refused=(refusal,)))
+    assert row.diagnosis is not None
+    assert (row.diagnosis.cause, row.diagnosis.remedy) == ("missing-python-build-dep", "do this")
+    assert "hint: do this" in reasons(Report(rows=(row,)))
 
 
 def test_build_dependencies_that_lack_wheels_have_rows_of_their_own() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from farm.model.healing import Candidate, Need
+from farm.model.healing import Candidate, Clues, Need, Trial
 from farm.model.image import ImageSpec
 from farm.model.job import Dependency, Job, Recipe
 from farm.model.messages import Mend
@@ -148,6 +148,43 @@ def test_a_build_gets_names_back_that_the_standard_library_dropped(subject: str,
     assert change("python-stdlib-removed", "lib2to3", "ModuleNotFoundError: No module named 'lib2to3'", target=nouns.CP313) != expected
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["setup.py: could not find jpeg, zlib and lcms2", "These are missing: jpeg, zlib, lcms2.", "please install jpeg, zlib, and lcms2"],
+)
+def test_a_list_of_missing_libraries_is_installed_as_one(line: str) -> None:
+    has = {("package", "jpeg-dev"): "libjpeg-dev", ("pkg-config", "zlib"): "zlib1g-dev", ("library", "lcms2"): "liblcms2-dev"}
+    expected = "system package libjpeg-dev zlib1g-dev liblcms2-dev"
+    assert change("missing-system-library", "zlib", line, has=has) == expected
+
+
+def test_a_jdk_is_found_by_its_programs_though_these_are_no_files_of_bin() -> None:
+    has = {("package", "default-jdk-headless"): "default-jdk-headless"}
+    assert change("missing-build-tool", "javac", "javac: not found", has=has) == "system package default-jdk-headless"
+
+
+def test_a_wheel_without_a_binary_becomes_pure_only_by_a_person() -> None:
+    line = "INFO:auditwheel.main_repair:This does not look like a platform wheel, no ELF executable"
+    diagnosis = Diagnosis(cause="wheel-repair", summary="s", line=line)
+    failure = Failed(attempt="a1", stage="build", diagnosis=diagnosis, seconds=1.0)
+    found = next_mend(Case(job=nouns.job("demo==1.0"), failure=failure, find=lambda _: (), dated=lambda _: None))
+    assert found is not None
+    assert (found.apply, found.recipe.kind, found.text) == (False, "pure", "the wheel's kind: pure")
+
+
+def test_headers_in_folders_of_their_own_are_pointed_at_one_after_the_other() -> None:
+    def find(need: Need) -> tuple[Candidate, ...]:
+        stem = need.name.removesuffix(".h")
+        return (Candidate(package=f"lib{stem}-dev", path=f"usr/include/{stem}-2/{need.name}"),) if need.kind == "header" else ()
+
+    missing = [Diagnosis(cause="missing-system-header", summary="s", subject=f"{x}.h", line=f"{x}.h: No such file") for x in "aabb"]
+    assert trials(replace(silent({}), find=find), *missing) == [
+        "system package liba-dev", "environment CPLUS_INCLUDE_PATH=/usr/include/a-2 C_INCLUDE_PATH=/usr/include/a-2",
+        "system package libb-dev",
+        "environment CPLUS_INCLUDE_PATH=/usr/include/a-2:/usr/include/b-2 C_INCLUDE_PATH=/usr/include/a-2:/usr/include/b-2",
+    ]  # fmt: skip
+
+
 def test_libraries_that_are_missing_together_come_together() -> None:
     has = {("package", "libxml2-dev"): "libxml2-dev", ("package", "libxslt-dev"): "libxslt1-dev"}
     line = "Error: Please make sure the libxml2 and libxslt development packages are installed."
@@ -161,6 +198,96 @@ def test_names_of_the_diagnosis_and_of_the_projects_ci_count_only_if_the_image_h
     assert change("missing-system-library", "x", "", has=has, hints=("libhint-dev",)) == "system package libhint-dev"
     elsewhere = replace(remedy, platform="rhel")
     assert change("missing-system-library", "x", "", has=has, remedies=(elsewhere,)) == ""
+
+
+def trials(case: Case, *diagnoses: Diagnosis) -> list[str]:
+    """Return the changes that are tried where the attempts fail so, one after the other."""
+    texts = []
+    for number, diagnosis in enumerate(diagnoses):
+        failure = Failed(attempt=f"a{number}", stage="build", diagnosis=diagnosis, seconds=1.0)
+        found = next_mend(replace(case, failure=failure))
+        if found is None:
+            break
+        texts.append(found.text)
+        trial = Trial(attempt=f"a{number}", stage="build", diagnosis=diagnosis, mend=found)
+        case = replace(case, job=replace(case.job, recipe=found.recipe, trials=(*case.job.trials, trial)))
+    return texts
+
+
+def silent(has: Mapping[tuple[str, str], tuple[str, ...]], clues: Clues | None = None, installed: frozenset[str] = frozenset()) -> Case:
+    """A case whose image has these packages; the failure is filled in later."""
+
+    def find(need: Need) -> tuple[Candidate, ...]:
+        names = has.get((need.kind, need.name), ())
+        return tuple(Candidate(package=name, path=f"usr/include/{need.name}", installed=name in installed) for name in names)
+
+    return Case(
+        job=nouns.job("demo==1.0"), failure=Failed(attempt="a", stage="build", diagnosis=UNKNOWN, seconds=1.0), find=find,
+        dated=lambda _: None, clues=lambda: clues or Clues(),
+    )  # fmt: skip
+
+
+UNKNOWN = Diagnosis(cause="unknown", summary="s", line="gcc -E ended with return code 1")
+
+
+def test_where_the_log_names_nothing_the_distributions_own_build_does_then_the_sources_then_the_ci() -> None:
+    has = {
+        ("project", "demo"): ("libssl-dev", "swig"), ("header", "lz4.h"): ("liblz4-dev",), ("header", "stdio.h"): ("libc6-dev",),
+        ("package", "libfuse3-dev"): ("libfuse3-dev",), ("package", "fuse3"): ("fuse3",),
+    }  # fmt: skip
+    needs = (Need(kind="header", name="stdio.h"), Need(kind="header", name="lz4.h"), Need(kind="header", name="nowhere.h"))
+    case = silent(has, Clues(needs=needs, packages=("fuse3", "libfuse3-dev", "libgone-dev")), frozenset({"libc6-dev"}))
+    assert trials(case, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN) == [
+        "system package libssl-dev swig",
+        "system package libssl-dev swig liblz4-dev",
+        "system package libssl-dev swig liblz4-dev libfuse3-dev",
+    ]
+
+
+def test_a_failure_is_the_same_one_also_where_its_line_names_another_temporary_folder() -> None:
+    has = {("project", "demo"): ("liba-dev",), ("header", "b.h"): ("libb-dev",)}
+    case = silent(has, Clues(needs=(Need(kind="header", name="b.h"),)))
+    lines = [f"[{n}.5s] error: /tmp/build-env-{n}x/bin/tool failed at 0x{n}ff" for n in range(2)]
+    first, second = (Diagnosis(cause="unknown", summary="s", line=line) for line in lines)
+    failures = [Failed(attempt=f"a{n}", stage="build", diagnosis=found, seconds=1.0) for n, found in enumerate((first, second))]
+    mend = next_mend(replace(case, failure=failures[0]))
+    assert mend is not None
+    trial = Trial(attempt="a0", stage="build", diagnosis=first, mend=mend)
+    again = next_mend(replace(case, failure=failures[1], job=replace(case.job, recipe=mend.recipe, trials=(trial,))))
+    assert again is not None
+    assert again.instead
+
+
+def test_what_the_log_names_for_sure_and_no_package_has_is_not_looked_for_elsewhere() -> None:
+    case = silent({("project", "demo"): ("libglib2.0-dev",)})
+    line = 'ERROR: Dependency "girepository-2.0" not found, tried pkgconfig'
+    missing = Diagnosis(cause="missing-system-library", summary="s", subject="girepository-2.0", line=line, confidence="high")
+    assert trials(case, missing) == []
+    assert trials(case, replace(missing, confidence="medium")) == ["system package libglib2.0-dev"]
+
+
+def test_a_header_in_another_programs_folder_is_no_clue() -> None:
+    def find(need: Need) -> tuple[Candidate, ...]:
+        path = f"usr/include/kqueue/{need.name}"
+        return (Candidate(package="libkqueue-dev", path=path),) if need.kind == "header" else ()
+
+    case = replace(silent({}, Clues(needs=(Need(kind="header", name="sys/event.h"),))), find=find)
+    assert trials(case, UNKNOWN) == []
+
+
+def test_the_third_missing_package_brings_the_rest_that_the_project_asks_for() -> None:
+    has = {("header", f"{x}.h"): (f"lib{x}-dev",) for x in "abc"} | {("project", "demo"): tuple(f"lib{x}-dev" for x in "abcdef")}
+    missing = [Diagnosis(cause="missing-system-header", summary="s", subject=f"{x}.h", line=f"{x}.h: No such file") for x in "abc"]
+    assert trials(silent(has), *missing) == [
+        "system package liba-dev", "system package libb-dev",
+        "system package libc-dev liba-dev libb-dev libd-dev libe-dev libf-dev",
+    ]  # fmt: skip
+
+
+def test_what_the_image_has_already_is_not_installed_again() -> None:
+    has = {("header", "zlib.h"): ("zlib1g-dev", "libother-dev")}
+    missing = Diagnosis(cause="missing-system-header", summary="s", subject="zlib.h", line="zlib.h: No such file")
+    assert trials(silent(has, installed=frozenset({"zlib1g-dev"})), missing) == ["system package libother-dev"]
 
 
 def test_a_module_is_left_out_of_the_proof_only_by_a_person() -> None:

@@ -21,7 +21,7 @@ from tests.fakes.work import LIMITS, Bench, FakeImages, FakeProviders, make_benc
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from farm.engine.machine import Progress
+    from farm.engine.progress import Progress
     from farm.model.build import BuildRequest
     from farm.model.job import Job
 

@@ -1,0 +1,56 @@
+"""Where a job of a run is, and what came out so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from farm.model.healing import REQUIREMENT_FAILED
+from farm.model.outcome import Diagnosis, Failed
+
+if TYPE_CHECKING:
+    from farm.model.healing import Mend as Change
+    from farm.model.job import Job, JobId
+    from farm.model.outcome import Built, Published, TimedOut, Verified
+
+State = Literal[
+    "waiting", "building", "built", "verifying", "verified", "publishing", "published", "failed", "blocked", "covered",
+    "cancelled", "broken", "mending", "resting", "unneeded",
+]  # fmt: skip
+RUNNING: frozenset[State] = frozenset({"building", "verifying", "publishing", "mending"})
+FINAL: frozenset[State] = frozenset({"published", "failed", "blocked", "covered", "cancelled", "unneeded"})
+LOST: frozenset[State] = frozenset({"failed", "blocked", "cancelled"})
+PAUSES_S = (5.0, 20.0)
+"""How many seconds to wait before a job is tried again to which a server did not answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Where one job is. `why` names the job that blocks or covers it; the rest is what came out so far.
+
+    `proposal` is what might heal a job that failed, where that was not tried, `obstacles` what could not be tried and why,
+    `remedy` what a person has to do where healing knows more than the diagnosis.
+    """
+
+    job: Job
+    state: State = "waiting"
+    built: Built | None = None
+    verified: Verified | None = None
+    published: Published | None = None
+    failure: Failed | TimedOut | None = None
+    why: JobId | None = None
+    proposal: Change | None = None
+    obstacles: tuple[str, ...] = ()
+    remedy: str = ""
+
+
+def without(need: Job, failure: Failed) -> Failed:
+    """Return the failure of a job whose build requirement could not be built: another release of it may do."""
+    summary = f"its build requirement {need.pin} cannot be had: {failure.diagnosis.summary}"
+    diagnosis = Diagnosis(cause=REQUIREMENT_FAILED, summary=summary, line=failure.diagnosis.line, subject=str(need.pin))
+    return Failed(attempt=failure.attempt, stage="requirements", diagnosis=diagnosis, seconds=0.0)
+
+
+def given_up(progress: Progress) -> Progress:
+    """Return where a broken job is that is not tried again: it failed, or what it needs did."""
+    return replace(progress, state="blocked", failure=None) if progress.why is not None else replace(progress, state="failed")
