@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from farm.model.healing import Candidate, Learned, Need
     from farm.model.image import Image, ImageSpec, Role
     from farm.model.inputs import Inputs
+    from farm.model.instructions import Code, ScanRequest
     from farm.model.job import Job, JobKey, Recipe, SdistFacts
     from farm.model.outcome import Failed, StagedWheel, TimedOut, Verdict, Verified
     from farm.model.package import Digest, IndexFile, NormalizedName, Pin, Project
@@ -200,6 +201,14 @@ class Inspector(Protocol):
 
     def inspect(self, wheel: Path) -> WheelFacts:
         """Return what the wheel is. Never raises for a bad wheel: its faults are in the facts."""
+        ...
+
+
+class Scanner(Protocol):
+    """Looks through machine code. Engine."""
+
+    def scan(self, request: ScanRequest) -> tuple[Code, ...]:
+        """Return what each binary of a wheel asks of a processor. BuildFailed (cause "rejected") when one cannot be read."""
         ...
 
 

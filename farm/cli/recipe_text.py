@@ -27,6 +27,7 @@ _EXAMPLES = {
     "skip-imports": '{ example_gui = "needs a display" }',
     "smoke-test": '"import example; assert example.answer() == 42"',
     "graft": '["libX11.so.6"]',
+    "allow-instructions": '"only for our own cluster, Haswell and later"',
     "memory": '"8GiB"',
     "cpus": "2",
     "time-limit": '"3h"',
@@ -75,7 +76,11 @@ def keys(content: Recipe) -> Iterator[str]:
     for key, names in lists.items():
         if names:
             yield f"{key} = {_texts(names)}"
-    for key, name in (("variant", content.variant), ("kind", content.kind), ("cythonize", content.cythonize)):
+    single = {
+        "variant": content.variant, "kind": content.kind, "cythonize": content.cythonize,
+        "allow-instructions": content.allow_instructions,
+    }  # fmt: skip
+    for key, name in single.items():
         if name:
             yield f"{key} = {text(name)}"
     if content.old_names:

@@ -54,6 +54,7 @@ class Recipe:
     before the build; the build itself does not see it. `old_names` gives the build what the standard library dropped.
 
     Resources, 0 for the farm's own: `memory` in bytes, `cpus`, `time_limit` in seconds. `exclusive` builds run alone on their machine.
+    `allow_instructions` is the reason why the wheel may not run on every processor of its platform; empty when it must.
     """
 
     system_packages: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -76,6 +77,7 @@ class Recipe:
     cythonize: str = ""
     old_names: bool = False
     build_overrides: tuple[str, ...] = ()
+    allow_instructions: str = ""
 
     def packages_for(self, family: str) -> tuple[str, ...]:
         return dict(self.system_packages).get(family, ())

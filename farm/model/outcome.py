@@ -124,11 +124,16 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """A wheel whose tags, metadata and clean-room installs hold. Only the verify stage makes one."""
+    """A wheel whose tags, metadata and clean-room installs hold. Only the verify stage makes one.
+
+    `platforms` are the policies that its binaries keep to, the lowest first; `instructions` what they use beyond the baseline.
+    """
 
     built: Built
     verdicts: tuple[Verdict, ...]
     metadata: bytes
+    platforms: tuple[str, ...] = ()
+    instructions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

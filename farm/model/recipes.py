@@ -52,6 +52,7 @@ def merged(first: Recipe, second: Recipe) -> Recipe:
         build_overrides=one_each((*first.build_overrides, *second.build_overrides)),
         cythonize=first.cythonize or second.cythonize,
         old_names=first.old_names or second.old_names,
+        allow_instructions=first.allow_instructions or second.allow_instructions,
     )
 
 
@@ -77,6 +78,7 @@ def less(recipe: Recipe, known: Recipe) -> Recipe:
         build_overrides=_beyond(recipe.build_overrides, known.build_overrides),
         old_names=recipe.old_names and not known.old_names,
         cythonize="" if recipe.cythonize == known.cythonize else recipe.cythonize,
+        allow_instructions="" if recipe.allow_instructions == known.allow_instructions else recipe.allow_instructions,
         memory=0 if recipe.memory == known.memory else recipe.memory,
         cpus=0.0 if recipe.cpus == known.cpus else recipe.cpus,
         time_limit=0.0 if recipe.time_limit == known.time_limit else recipe.time_limit,
@@ -141,7 +143,7 @@ def _items(recipe: Recipe) -> Iterator[tuple[str, str | int | float | bool | tup
         "variant": recipe.variant, "kind": recipe.kind or "", "smoke-test": recipe.smoke_test, "memory": recipe.memory,
         "cythonize": recipe.cythonize, "old-names": recipe.old_names,
         "cpus": recipe.cpus, "time-limit": recipe.time_limit, "exclusive": recipe.exclusive,
-        "network": recipe.network_reason or recipe.network,
+        "network": recipe.network_reason or recipe.network, "allow-instructions": recipe.allow_instructions,
     }  # fmt: skip
     yield from ((key, value) for key, value in single.items() if value)
 

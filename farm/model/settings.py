@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from farm.model.healing import HealMode
+    from farm.model.instructions import X86Level
     from farm.model.package import Pin, Version
     from farm.model.target import Target
 
@@ -71,6 +72,7 @@ class Settings:
     trusted: tuple[str, ...] = ()
     processes: int = 2048
     proof_time_limit: float = 300.0
+    x86_64_level: X86Level = "v2"
     from_source: frozenset[NormalizedName] = frozenset()
     cool_down: float = 0.0
     host: str = "127.0.0.1"

@@ -14,6 +14,7 @@ from farm.adapters.container import ContainerHost, remove_leftovers
 from farm.adapters.crates import CargoCrates
 from farm.adapters.docker_engine import connect, translated
 from farm.adapters.inspector import WheelInspector
+from farm.adapters.instructions import DockerScanner
 from farm.adapters.providers import ImageProviders
 from farm.adapters.rooms import QUESTION
 from farm.adapters.runtime import DockerProver
@@ -113,6 +114,8 @@ class Workshop:
                 knowledge=knowledge(),
                 clock=farm.clock,
                 inspector=WheelInspector(farm.host_environment),
+                scanner=DockerScanner(self._host),
+                x86_64_level=settings.x86_64_level,
                 sdists=reading.sdists,
                 downloads=reading.downloads,
                 images=farm.images,

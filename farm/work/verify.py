@@ -9,20 +9,41 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from farm.errors import UpstreamError
-from farm.model.build import IntegrityError, Limits, ProofRequest, WheelFacts
+from farm.model.build import BuildFailed, IntegrityError, Limits, ProofRequest, WheelFacts
+from farm.model.instructions import ScanRequest
 from farm.model.outcome import Diagnosis, Failed, Verdict, Verified
 from farm.model.package import parse_wheel_name
+from farm.work.baseline import needs, processor_faults
 from farm.work.diagnosis.explain import WHY_LEFT_OUT, diagnose
 from farm.work.metadata import drift, identity_faults
+
+_PROCESSOR_REMEDY = (
+    "take -march=native, -mavx2 or target-cpu out of its build (an option of the package, a recipe's environment or a patch), or "
+    'allow it with `allow-instructions = "REASON"` in a recipe'
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from farm.model.attempt import State
+    from farm.model.instructions import Code, X86Level
     from farm.model.job import Proof
     from farm.model.messages import Verify
-    from farm.ports import Catalogue, Clock, Downloads, Images, Inspector, Progress, Prover, Room, Rooms, Sdists, Store
+    from farm.ports import (
+        Catalogue,
+        Clock,
+        Downloads,
+        Images,
+        Inspector,
+        Progress,
+        Prover,
+        Room,
+        Rooms,
+        Scanner,
+        Sdists,
+        Store,
+    )
     from farm.work.diagnosis.explain import Knowledge
 
 _NOT_COMPILED = 'sources to compile gave a wheel without compiled code; if that is meant, set kind = "pure" in a recipe'
@@ -37,6 +58,8 @@ class VerifyPorts:
     knowledge: Knowledge
     clock: Clock
     inspector: Inspector
+    scanner: Scanner
+    x86_64_level: X86Level
     sdists: Sdists
     downloads: Downloads
     images: Images
@@ -68,6 +91,9 @@ def _verified(command: Verify, room: Room, ports: VerifyPorts, started: float) -
         diagnosis = _why_left_out(command, ports) if faults == (_NOT_COMPILED,) else None
         diagnosis = diagnosis or Diagnosis(cause="rejected", summary="; ".join(faults))
         return _rejected(command, "check", diagnosis, ports, started)
+    codes, unfit = _processors(command, facts, room, ports)
+    if unfit is not None:
+        return _rejected(command, "check", unfit, ports, started)
     verdicts = []
     for proof in command.proofs:
         verdict = _prove(command, proof, facts, room, ports)
@@ -75,7 +101,33 @@ def _verified(command: Verify, room: Room, ports: VerifyPorts, started: float) -
             return _rejected(command, "proof", _why(verdict), ports, started)
         verdicts.append(verdict)
     _mark(command, "proven", ports)
-    return Verified(built=command.built, verdicts=tuple(verdicts), metadata=facts.metadata)
+    return Verified(
+        built=command.built, verdicts=tuple(verdicts), metadata=facts.metadata, platforms=facts.platforms, instructions=needs(codes)
+    )
+
+
+def _processors(
+    command: Verify, facts: WheelFacts, room: Room, ports: VerifyPorts
+) -> tuple[tuple[Code, ...], Diagnosis | None]:
+    """Return what the wheel's code asks of a processor, and why that is too much."""
+    job = command.job
+    if not facts.native or job.recipe.allow_instructions:
+        return (), None
+    image = ports.images.ensure(job.image, lambda text: ports.progress.say(job.id, text))
+    wheel = room.folder("wheel") / command.built.wheel.filename
+    request = ScanRequest(
+        wheel=wheel, image=image, target=job.target, log=room.log, attempt=command.built.attempt, limits=ports.limits
+    )
+    try:
+        codes = ports.scanner.scan(request)
+    except BuildFailed as error:
+        return (), error.diagnosis
+    faults = processor_faults(codes, ports.x86_64_level)
+    if not faults:
+        return codes, None
+    more = f"; and {len(faults) - 3} more files" if len(faults) > 3 else ""
+    summary = "it does not run on every processor that its tag admits: " + "; ".join(faults[:3]) + more
+    return codes, Diagnosis(cause="processor", summary=summary, remedy=_PROCESSOR_REMEDY)
 
 
 def _faults(command: Verify, facts: WheelFacts, ports: VerifyPorts) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from farm.model.healing import HealMode, Learned, Need
     from farm.model.image import Role
     from farm.model.inputs import Inputs
+    from farm.model.instructions import Code, ScanRequest
     from farm.model.job import Job
     from farm.model.package import IndexFile, Pin
     from farm.model.target import Target
@@ -257,6 +258,19 @@ class FakeInspector:
 
 
 @dataclass(kw_only=True)
+class FakeScanner:
+    """ports.Scanner that finds this code in every wheel."""
+
+    codes: tuple[Code, ...] = ()
+    asked: list[ScanRequest] = field(default_factory=list)
+
+    def scan(self, request: ScanRequest) -> tuple[Code, ...]:
+        assert request.wheel.is_file()
+        self.asked.append(request)
+        return self.codes
+
+
+@dataclass(kw_only=True)
 class FakeProver:
     """ports.Prover; `fails` gives the detail of a failing import for some targets."""
 
@@ -310,6 +324,7 @@ class Bench:
     tagger: FakeTagger
     providers: FakeProviders = field(default_factory=FakeProviders)
     lessons: FakeLessons = field(default_factory=FakeLessons)
+    scanner: FakeScanner = field(default_factory=FakeScanner)
     paused: list[float] = field(default_factory=list)
     mode: HealMode = "apply"
     stopped: bool = False
@@ -349,6 +364,7 @@ class Bench:
         return VerifyPorts(
             cancelled=lambda: self.stopped, limits=LIMITS, knowledge=knowledge(), clock=self.clock,
             inspector=self.inspector, sdists=self.sdists,
+            scanner=self.scanner, x86_64_level="v2",
             downloads=self.downloads, images=self.images, prover=self.prover, store=self.store, catalogue=self.catalogue,
             rooms=self.rooms, progress=self.progress,
         )  # fmt: skip

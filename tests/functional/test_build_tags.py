@@ -22,7 +22,7 @@ from farm.work.publish import publish
 from farm.work.verify import verify
 from tests.fakes import nouns
 from tests.fakes.store import FakeClock
-from tests.fakes.work import Bench, make_bench, makes
+from tests.fakes.work import Bench, FakeScanner, make_bench, makes
 from tests.functional.test_views_clients import run, serving
 from tests.unit.adapters.wheels import make_wheel
 
@@ -65,6 +65,8 @@ class Works:
             checks = replace(
                 self.bench.verify_ports(), store=store, catalogue=store.catalogue,
                 inspector=WheelInspector({"PATH": os.environ["PATH"]}),
+                scanner=FakeScanner(),
+                x86_64_level="v2",
             )  # fmt: skip
             good = verify(Verify(job=job, built=built, proofs=job.proofs, made={}), checks)
             assert isinstance(good, Verified), good

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from farm.model.instructions import Code
 from farm.model.job import Dependency, Proof, Recipe
 from farm.model.messages import Build, Verify
 from farm.model.outcome import Built, Failed, Verified
@@ -193,3 +194,23 @@ def test_a_proof_that_was_killed_proves_nothing_and_the_wheel_waits_for_the_next
     again = build(Build(job=job, made={}), "A2", bench.build_ports())
     assert isinstance(again, Built)
     assert again.reused
+
+
+def test_code_for_one_processor_is_refused_unless_a_recipe_says_why(bench: Bench) -> None:
+    bench.inspector.facts = replace(bench.inspector.facts, native=True)
+    bench.scanner.codes = (Code(path="demo.so", machine="x86_64", functions=((frozenset({"v3"}), 30),)),)
+    job = nouns.job("demo==1.0")
+    outcome = proven(bench, job)
+    assert "does not run on every processor" in reason(outcome)
+    assert isinstance(outcome, Failed)
+    assert (outcome.stage, outcome.diagnosis.cause) == ("check", "processor")
+    assert "allow-instructions" in outcome.diagnosis.remedy
+    allowed = replace(job, recipe=Recipe(allow_instructions="our own cluster"))
+    command = Verify(job=allowed, built=made(bench, allowed, "A2"), proofs=allowed.proofs, made={})
+    assert isinstance(verify(command, bench.verify_ports()), Verified)
+
+
+def test_a_wheel_without_code_is_not_looked_through(bench: Bench) -> None:
+    bench.inspector.facts = replace(bench.inspector.facts, native=False)
+    proven(bench, replace(nouns.job("demo==1.0"), kind="pure"))
+    assert bench.scanner.asked == []
