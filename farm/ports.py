@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from farm.model.attempt import Attempt, Lasting, WheelRecord
+    from farm.model.attestation import PublicKey, Signature
     from farm.model.build import BuildRequest, ProofRequest, WheelFacts
     from farm.model.demand import Demand
     from farm.model.direct import Asked, Direct, Settled, Unsettled
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from farm.model.job import Job, JobKey, Recipe, SdistFacts
     from farm.model.outcome import Failed, StagedWheel, TimedOut, Verdict, Verified
     from farm.model.package import Digest, IndexFile, NormalizedName, Pin, Project
+    from farm.model.provenance import BuildFacts, Coupling, Crate, Reproduction
     from farm.model.target import Target
 
 
@@ -210,6 +212,50 @@ class Scanner(Protocol):
     def scan(self, request: ScanRequest) -> tuple[Code, ...]:
         """Return what each binary of a wheel asks of a processor. BuildFailed (cause "rejected") when one cannot be read."""
         ...
+
+
+class Contents(Protocol):
+    """What is in wheels and beside them. Runs nothing of it."""
+
+    def crates(self, folder: Path) -> tuple[Crate, ...]:
+        """Return the crates of a folder that Crates.vendor made."""
+        ...
+
+    def coupling(self, wheel: Path, dependencies: Sequence[Path]) -> tuple[Coupling, ...]:
+        """Return the build dependencies whose ABI the wheel's binaries are tied to."""
+        ...
+
+    def with_bill(self, wheel: StagedWheel, crates: Sequence[Crate], folder: Path, epoch: int) -> StagedWheel:
+        """Return the wheel with a bill of materials inside, written into `folder`; itself when nothing came along in it."""
+        ...
+
+    def compare(self, first: StagedWheel, second: StagedWheel, times: tuple[datetime, datetime]) -> Reproduction:
+        """Return how two builds of a wheel differ; `times` are when either was made."""
+        ...
+
+
+class BuildNotes(Protocol):
+    """What is remembered of builds beside their logs."""
+
+    def keep(self, facts: BuildFacts) -> None: ...
+
+    def find(self, attempt: str) -> BuildFacts | None: ...
+
+
+class Signer(Protocol):
+    """The farm's key. UsageError when there is none, or it is not kept as a key should be."""
+
+    def public(self) -> PublicKey: ...
+
+    def sign(self, message: bytes) -> Signature: ...
+
+
+class Attestations(Protocol):
+    """Signed statements, by the digest of the wheel that they are about."""
+
+    def find(self, digest: Digest) -> bytes | None: ...
+
+    def keep(self, digest: Digest, envelope: bytes) -> None: ...
 
 
 class Tagger(Protocol):

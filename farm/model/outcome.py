@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from farm.model.job import JobKey
     from farm.model.package import Digest
+    from farm.model.provenance import BuildFacts
     from farm.model.target import Target
 
 
@@ -46,17 +47,24 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagedWheel:
-    """A wheel file that came out of a build and has not been proven. `sha256` was computed by the host."""
+    """A wheel file that came out of a build and has not been proven. `sha256` was computed by the host.
+
+    `commands` are those that made it, where the builder tells.
+    """
 
     filename: str
     path: Path
     sha256: Digest
     size: int
+    commands: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """A build made a wheel. `reused` when the same key had been built before. `attempt` names the log, `image` is an ID."""
+    """A build made a wheel. `reused` when the same key had been built before. `attempt` names the log, `image` is an ID.
+
+    `facts` are what is remembered of the build; None for one of which nothing is any more.
+    """
 
     attempt: str
     key: JobKey
@@ -64,6 +72,7 @@ class Built:
     image: str
     seconds: float
     reused: bool = False
+    facts: BuildFacts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from farm.model.build import NameTaken
 from farm.model.outcome import Diagnosis, Failed, Published
 from farm.model.package import Digest
 from farm.model.page import file_url
+from farm.work.attest import attest
 from farm.work.naming import same_source
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from farm.model.messages import Publish
     from farm.model.package import NormalizedName
     from farm.ports import Catalogue, Clock, Progress, Store
+    from farm.work.attest import AttestPorts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,7 @@ class PublishPorts:
 
     `private` tells whether a project is the user's own, and so never upstream's. `served` is the URL of the farm's index,
     without a slash at its end, where it is known. `published` is told the file name of what is on a page now, and its job.
+    `attest` is None for a farm that signs nothing.
     """
 
     clock: Clock
@@ -36,6 +39,7 @@ class PublishPorts:
     catalogue: Catalogue
     progress: Progress
     private: Callable[[NormalizedName], bool] = lambda _: False
+    attest: AttestPorts | None = None
     served: str = ""
     published: Callable[[str, Job], None] = lambda _filename, _job: None
 
@@ -66,6 +70,9 @@ def publish(command: Publish, ports: PublishPorts) -> Published | Failed:
         attempt=built.attempt,
         targets=tuple(verdict.target.name for verdict in command.verified.verdicts),
     )
+    if ports.attest is not None:
+        # Before the wheel can be seen: whoever sees it finds the statement about it.
+        attest(command, ports.attest)
     if job.direct is not None:
         return _publish_direct(command, job.direct, record, ports)
     attempt = ports.catalogue.attempt(built.attempt)

@@ -30,13 +30,13 @@ def faults(farm, project, **environment):
     return processor_faults(scanned(farm, outcome), "v2")
 
 
-@pytest.mark.parametrize("flags", ["-march=x86-64-v3", "-mavx2", "-march=x86-64-v4", "-mavx", "-march=haswell -O3"])
+@pytest.mark.parametrize("flags", ["-march=x86-64-v3", "-mavx2", "-march=x86-64-v4"])
 def test_code_for_one_processor_is_found(farm, flags):
     (fault,) = faults(farm, "simd-plain", CFLAGS=flags)
     assert "throughout" in fault
 
 
-@pytest.mark.parametrize("project", ["simd-plain", "simd-chooses", "c", "cpp", "cython", "fortran"])
+@pytest.mark.parametrize("project", ["simd-plain", "simd-chooses", "cpp", "fortran"])
 def test_what_runs_everywhere_is_let_pass(farm, project):
     assert faults(farm, project) == ()
 
