@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 import shutil
 import tempfile
 import time
@@ -135,7 +136,7 @@ class _Attempt:
         if not completed.ok:
             no_memory = self._host.ran_out_of_memory(self._request.attempt, since)
             return cibuildwheel.diagnosis(completed, step, no_memory=no_memory)
-        return self._collect(self._scratch / "made")
+        return self._collect(self._scratch / "made", cibuildwheel.commands(self._request))
 
     def _pure(self, staged: Path, repair: str = "") -> StagedWheel | Diagnosis | str | None:
         ran = frontend.build_wheels(self._host, self._request, staged, self._seconds_left(), repair)
@@ -143,14 +144,14 @@ class _Attempt:
             return None
         if not ran.ok:
             return frontend.failure(ran, "building")
-        found = self._collect(staged / "made" / "out")
+        found = self._collect(staged / "made" / "out", (shlex.join(frontend.build_command(self._request)),))
         name = parse_wheel_name(found.filename) if isinstance(found, StagedWheel) else None
         if name is not None and not name.pure and not any(tag.platform.startswith("many") for tag in name.tags):
             (self._request.out / name.filename).unlink()
             return "other"
         return found
 
-    def _collect(self, folder: Path) -> StagedWheel | Diagnosis:
+    def _collect(self, folder: Path, commands: tuple[str, ...]) -> StagedWheel | Diagnosis:
         # Only the name's ending and the kind of file are trusted of what a container left here.
         wheels = [path for path in folder.iterdir() if path.suffix == ".whl"] if folder.is_dir() else []
         if len(wheels) != 1:
@@ -167,7 +168,8 @@ class _Attempt:
         path.chmod(0o644)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return StagedWheel(filename=path.name, path=path, sha256=Digest(digest), size=path.stat().st_size)
+        size = path.stat().st_size
+        return StagedWheel(filename=path.name, path=path, sha256=Digest(digest), size=size, commands=commands)
 
     def _seconds_left(self) -> float:
         return max(1.0, self._deadline - time.monotonic())

@@ -12,6 +12,7 @@ import shutil
 import sys
 import threading
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from farm.adapters import process
@@ -118,7 +119,7 @@ def build_wheels(
     watch = _Watch(host, request.attempt)
     argv = (
         sys.executable, "-I", "-m", "cibuildwheel", "--only", identifier(request.job.target),
-        "--config-file", str(configuration), "--output-dir", str(folder.parent / "made"), "package",
+        "--config-file", str(configuration), "--output-dir", str(folder.parent / "made"), request.folder,
     )  # fmt: skip
     command = process.Command(
         argv=argv, cwd=folder, env=_host_environment(host, request), timeout=seconds, log=request.log,
@@ -142,6 +143,21 @@ def build_wheels(
     return completed, watch.step
 
 
+def commands(request: BuildRequest) -> tuple[str, ...]:
+    """Return what makes a native wheel, as one would type it: cibuildwheel's own command, what it builds and repairs with."""
+    frontend = ("python", "-m", "build", request.folder, "--wheel", "--installer=uv", *build_arguments(request))
+    return (
+        f"cibuildwheel=={version('cibuildwheel')} --only {identifier(request.job.target)} {request.folder}",
+        shlex.join(frontend),
+        _repair(request),
+    )
+
+
+def _repair(request: BuildRequest) -> str:
+    # Lowest true policy: the wheel's symbols decide, not what the image calls itself.
+    return f"{auditwheel(request)} repair --plat auto -w {{dest_dir}} {{wheel}}"
+
+
 def config(host: ContainerHost, request: BuildRequest) -> str:
     """Return the whole configuration as TOML. Nothing in it makes cibuildwheel download or test anything."""
     kind = request.job.target.libc[0] if request.job.target.libc else "manylinux"
@@ -158,8 +174,7 @@ def config(host: ContainerHost, request: BuildRequest) -> str:
         "before-build": f"python -I {SCRIPT} {PROJECT}" if request.job.recipe.cythonize else "",
         "test-command": "",
         "environment": {},
-        # Lowest true policy: the wheel's symbols decide, not what the image calls itself.
-        "repair-wheel-command": f"{auditwheel(request)} repair --plat auto -w {{dest_dir}} {{wheel}}",
+        "repair-wheel-command": _repair(request),
     }
     return "[tool.cibuildwheel]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in values.items())
 

@@ -38,7 +38,7 @@ class WheelContents:
     def crates(self, folder: Path) -> tuple[Crate, ...]:
         """Return the crates that `cargo vendor --versioned-dirs` left in `folder/vendor`: all that its Cargo.lock names."""
         found = []
-        for path in sorted((folder / "vendor").iterdir()):
+        for path in sorted((folder / "vendor").glob("*")):
             match = _VENDORED.fullmatch(path.name)
             checksum = path / ".cargo-checksum.json"
             if match is None or not checksum.is_file():
@@ -93,18 +93,21 @@ def _named_in_binaries(wheel: Path, modules: set[str]) -> set[str]:
     """Return the modules that stand as a text of their own, or before a dot, in a binary of the wheel."""
     patterns = {module: re.compile(rb"\0" + re.escape(module.encode()) + rb"[\0.]") for module in modules}
     found: set[str] = set()
-    with zipfile.ZipFile(wheel) as archive:
-        for info in archive.infolist():
-            if re.search(r"\.so(?:\.|$)", info.filename):
-                with archive.open(info) as file:
-                    for window in _windows(iter(lambda: file.read(_CHUNK), b"")):  # noqa: B023 - used up within the block
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            for info in archive.infolist():
+                if re.search(r"\.so(?:\.|$)", info.filename):
+                    for window in _windows(archive, info):
                         found |= {module for module, pattern in patterns.items() if pattern.search(window)}
+    except UNREADABLE:
+        return set()  # its check tells what is wrong with it
     return found
 
 
-def _windows(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the chunks, each with the end of the one before, so that no text is cut in two."""
+def _windows(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
+    """Yield a member in pieces, each with the end of the one before, so that no text is cut in two."""
     before = b"\0"
-    for chunk in chunks:
-        yield before + chunk
-        before = chunk[-256:]
+    with archive.open(info) as file:
+        while chunk := file.read(_CHUNK):
+            yield before + chunk
+            before = chunk[-256:]

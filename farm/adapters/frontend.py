@@ -77,7 +77,7 @@ def stage(host: ContainerHost, request: BuildRequest, folder: Path) -> None:
     patches.apply(recipe.patches, unpacked, host.environment)
     more = (REQUIREMENT,) if recipe.old_names else ()
     add_build_requires(unpacked, replace(recipe, build_requires=(*recipe.build_requires, *more)))
-    unpacked.rename(folder / "package")
+    unpacked.rename(folder / request.folder)
     (folder / "sdist").rmdir()
     (folder / "wheels").mkdir()
     for wheel in sorted(request.wheels.glob("*.whl")):
@@ -129,7 +129,7 @@ def build_environment(request: BuildRequest) -> dict[str, str]:
 
 
 def _jobs(request: BuildRequest) -> int:
-    return max(1, round(request.limits.cpus))
+    return max(1, request.jobs)
 
 
 def compiler_environment(host: ContainerHost, request: BuildRequest) -> dict[str, str]:
@@ -145,10 +145,10 @@ def build_arguments(request: BuildRequest) -> tuple[str, ...]:
 
 
 def build_command(request: BuildRequest) -> tuple[str, ...]:
-    """Return what builds a wheel of `/project/package` into `/project/out`."""
+    """Return what builds a wheel of the sources, `/project/package` but for a second build, into `/project/out`."""
     return (
         f"{interpreter(request.job.target)}/bin/python", "-m", "build", "--wheel", "--installer=uv", f"--outdir={PROJECT}/out",
-        *build_arguments(request), f"{PROJECT}/package",
+        *build_arguments(request), f"{PROJECT}/{request.folder}",
     )  # fmt: skip
 
 
@@ -181,7 +181,7 @@ def ask(host: ContainerHost, request: BuildRequest, question: str) -> object:
             container.put(inside(folder) | {f"{PROJECT}/ask_backend.py": script})
             settings = tuple(f"{key}={value}" for key, value in request.job.recipe.config_settings)
             python = f"{interpreter(request.job.target)}/bin/python"
-            argv = (python, f"{PROJECT}/ask_backend.py", question, f"{PROJECT}/package", _ANSWER, *settings)
+            argv = (python, f"{PROJECT}/ask_backend.py", question, f"{PROJECT}/{request.folder}", _ANSWER, *settings)
             ran = container.run(argv, log=request.log)
             if not ran.ok:
                 raise BuildFailed(failure(ran, f"asking the backend for its {question}"))
@@ -246,7 +246,7 @@ def plan_of(host: ContainerHost, request: BuildRequest, seconds: float) -> Conta
 
 def inside(folder: Path) -> dict[str, Path | bytes]:
     """Return what of a staged folder goes where in the container."""
-    parts = [part for part in ("package", "wheels", "crates", _SETUP_CFG) if (folder / part).exists()]
+    parts = [part for part in ("package", "package-again", "wheels", "crates", _SETUP_CFG) if (folder / part).exists()]
     return {PROJECT: empty(folder), HOME: empty(folder), **{f"{PROJECT}/{part}": folder / part for part in parts}}
 
 

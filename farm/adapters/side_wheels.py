@@ -91,5 +91,5 @@ def _differ(pattern: re.Pattern[bytes], one: bytes, other: bytes) -> bool:
 def _only(pattern: re.Pattern[bytes], one: bytes, other: bytes) -> str:
     """Return the first thing that is in one of them alone."""
     found, again = set(pattern.findall(one)), set(pattern.findall(other))
-    first = min(found - again or again - found)
+    first: bytes = min(found - again or again - found)
     return first[:80].decode("utf-8", "replace")

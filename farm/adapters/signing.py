@@ -92,12 +92,9 @@ class Keys:
 
     def trusted(self) -> tuple[PublicKey, ...]:
         """Return the keys whose signatures count, by their ids."""
-        found = []
         with storing(self._trusted):
             paths = sorted(self._trusted.glob("*.pub")) if self._trusted.is_dir() else []
-            for path in paths:
-                found.append(read_public(path.read_bytes(), str(path)))
-        return tuple(found)
+            return tuple(read_public(path.read_bytes(), str(path)) for path in paths)
 
     def trust(self, key: PublicKey) -> None:
         make_dirs(self._trusted)
@@ -107,7 +104,8 @@ class Keys:
         """Trust a key no longer, by the beginning of its id, and return it. UsageError when none or several begin so, or it signs."""
         found = [key for key in self.trusted() if key.keyid.startswith(start)]
         if len(found) != 1:
-            raise UsageError(f"expected the beginning of one trusted key's id, {start!r} is that of {len(found)}", solution="see `farm key show`")
+            reason = f"expected the beginning of one trusted key's id, {start!r} is that of {len(found)}"
+            raise UsageError(reason, solution="see `farm key show`")
         if self.exists() and found[0].keyid == self.public().keyid:
             raise UsageError(f"{found[0].keyid[:16]} is the key that signs", solution="`farm key rotate` first")
         path = self._trusted / f"{found[0].keyid}.pub"

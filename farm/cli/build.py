@@ -43,6 +43,8 @@ class Asked(Inputs):
     junit: Path | None
     dry_run: bool
     jobs: int | None
+    twice: bool = False
+    reproducible: bool = False
     retry_failed: bool = False
     rebuild: bool = False
 
@@ -62,6 +64,8 @@ class Asked(Inputs):
 @click.command()
 @input_options
 @click.option("--jobs", type=click.IntRange(1, 1024), help="Builds side by side (config.toml: build.jobs).")
+@click.option("--twice", is_flag=True, help="Build each wheel again elsewhere and report what differs (docs/trust.md).")
+@click.option("--reproducible", is_flag=True, help="As --twice, and a wheel that differs is refused.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON (docs/report.md).")
 @click.option("--junit", type=_PATH, metavar="FILE", help="Write the report as JUnit XML too.")
 @click.option("--dry-run", is_flag=True, help="Say what would be built, and stop.")
@@ -102,6 +106,8 @@ def _build(context: Context, asked: Asked) -> int:
     settings = asked.settings(context)
     if asked.jobs:
         settings = replace(settings, jobs=asked.jobs)
+    if asked.twice or asked.reproducible:
+        settings = replace(settings, twice="strict" if asked.reproducible else "report")
     from farm.wire import Farm  # noqa: PLC0415 - after the cheap checks
 
     with Farm(settings, context.env, refresh=asked.refresh) as farm:

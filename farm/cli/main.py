@@ -79,6 +79,8 @@ COMMANDS = {
     "client": "farm.cli.client:client",
     "fsck": "farm.cli.fsck:fsck",
     "gc": "farm.cli.gc:gc",
+    "key": "farm.cli.key:key",
+    "verify": "farm.cli.verify:verify",
     "export": "farm.cli.export:export",
     "recipe": "farm.cli.recipe:recipe",
     "log": "farm.cli.history:log",

@@ -9,10 +9,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
 
 from farm.errors import FarmError
+from farm.model.provenance import reproduction_json
 from farm.model.report import SCHEMA, THERE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from farm.model.outcome import Diagnosis
     from farm.model.report import Cost, Report, Row
@@ -169,7 +170,7 @@ def _reason(row: Row) -> str:
         text += f" in {row.seconds:.1f} s"
     if row.state == "build" and row.estimate_s is not None:
         text += f" (about {duration(row.estimate_s)})" if row.estimate_s else " (served by another target's wheel, as far as can be told)"
-    told = "; ".join(filter(None, (row.reason, f"healed by {', '.join(row.healed)}" if row.healed else "")))
+    told = "; ".join(filter(None, (row.reason, f"healed by {', '.join(row.healed)}" if row.healed else "", *_made(row))))
     if told:
         text += ": " + told.replace("\n", "\n      ")
     if row.required_by and row.state != "built":
@@ -188,6 +189,13 @@ def _reason(row: Row) -> str:
 def advice(row: Row) -> str:
     """Return what to do instead of building this release."""
     return f"upgrade to {row.name}=={row.upgrade}: {row.advice}" if row.upgrade else f"other releases: {row.advice}"
+
+
+def _made(row: Row) -> Iterator[str]:
+    if row.coupling:
+        yield f"tied to the ABI of {' and '.join(row.coupling)}"
+    if row.reproduction:
+        yield str(row.reproduction)
 
 
 def _story(row: Row) -> str:
@@ -290,6 +298,10 @@ def _cell(row: Row) -> dict[str, Any]:
         cell["proposal"] = row.proposal
     if row.advice:
         cell |= {"advice": row.advice, "upgrade": row.upgrade or None}
+    if row.state == "built":
+        cell |= {"coupling": list(row.coupling), "instructions": list(row.instructions)}
+    if row.reproduction:
+        cell["reproduction"] = reproduction_json(row.reproduction)
     return cell
 
 

@@ -63,7 +63,7 @@ def _parse(content: dict[str, Any], document: Document) -> tuple[Settings, tuple
     values["store"] = folder / Path(values.get("store", ".farm")).expanduser()
     values["recipe_folder"] = str(recipes)
     values["image_lock"] = str(folder / Path(values.get("image_lock") or _IMAGE_LOCK).expanduser())
-    for key in (key for key in ("tls_certificate", "tls_key") if values.get(key)):
+    for key in (key for key in ("tls_certificate", "tls_key", "signing_key") if values.get(key)):
         values[key] = str(folder / Path(values[key]).expanduser())
     return Settings(source=source, recipes=together(own, beside), **values), (*document.faults, *faults)
 

@@ -89,7 +89,12 @@ def _built(row: Row, progress: Progress, jobs: dict[JobId, Progress]) -> Row:
         note = "the same inputs had been built before"
     if progress.published.note:
         note = f"{note}; {progress.published.note}"
-    return replace(row, state="built", reason=note, file=built.wheel.filename, attempt=built.attempt, seconds=built.seconds)
+    facts = built.facts
+    return replace(
+        row, state="built", reason=note, file=built.wheel.filename, attempt=built.attempt, seconds=built.seconds,
+        coupling=tuple(map(str, facts.coupling)) if facts else (), reproduction=facts.reproduction if facts else None,
+        instructions=progress.published.verified.instructions,
+    )  # fmt: skip
 
 
 _RETRY = "; --retry-failed tries again"

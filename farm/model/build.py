@@ -67,7 +67,8 @@ class BuildRequest:
     `wheels` is a folder with the build dependencies as wheels and nothing else; `crates` a folder with vendored crates
     and their `config.toml`, or None. `log` is appended to, `out` receives the wheel. `attempt` labels the containers, so
     that what a dead process left behind can be found. `epoch` is SOURCE_DATE_EPOCH, seconds since 1970. `volume` names the engine's
-    volume with what compilers made before; empty for none.
+    volume with what compilers made before; empty for none. `again` builds in
+    another folder and with another number of jobs, to see whether the same wheel comes out.
     """
 
     job: Job
@@ -81,6 +82,20 @@ class BuildRequest:
     limits: Limits
     epoch: int
     volume: str = ""
+    again: bool = False
+
+    @property
+    def folder(self) -> str:
+        """The name of the folder that the sources are built in."""
+        return "package-again" if self.again else "package"
+
+    @property
+    def jobs(self) -> int:
+        """How many things the build may do at once, by its container's CPUs; 0 where it has all, and decides itself."""
+        count = max(1, round(self.limits.cpus)) if self.limits.cpus else 0
+        if not self.again:
+            return count
+        return 2 if count == 1 else 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -155,8 +155,11 @@ def statement(job: Job, verified: Verified, origin: Origin) -> bytes:
 
 def recipe_json(recipe: Recipe) -> dict[str, Any]:
     """Return what a recipe says, without what it leaves at its default."""
-    said = {field.name: getattr(recipe, field.name) for field in fields(recipe)}
-    return {name: value for name, value in said.items() if value != getattr(Recipe(), name)}
+    said = {field.name: getattr(recipe, field.name) for field in fields(recipe) if field.name != "patches"}
+    content = {name: value for name, value in said.items() if value != getattr(Recipe(), name)}
+    if recipe.patches:
+        content["patches"] = [{"name": one.name, "sha256": one.sha256, "reason": one.reason} for one in recipe.patches]
+    return content
 
 
 def reproduction_json(found: Reproduction) -> dict[str, Any]:

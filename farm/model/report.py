@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from farm.model.outcome import Diagnosis
+    from farm.model.provenance import Reproduction
 
 State = Literal[
     "upstream-wheel", "farm-wheel", "pure-fallback", "build", "built", "failed", "timed-out", "blocked", "refused",
@@ -37,7 +38,9 @@ class Row:
     `estimate_s` what it is expected to be, in seconds, by past builds; None without any. `url` is where it is from when that
     is no index, without credentials; `commit` is the repository's. `tried` are the earlier attempts of the run, `proposal` is
     what may heal a package that failed, where that was not tried. `advice` is what the index says of
-    other releases of a package that cannot be had, `upgrade` the version of the nearest newer one with a wheel for the target.
+    other releases of a package that cannot be had, `upgrade` the version of the nearest newer one with a wheel for the target. `coupling`
+    are the build dependencies whose ABI the wheel is tied to, as "numpy 2.1.3"; `instructions` what its code uses beyond the
+    baseline of its platform, `reproduction` what a second build came to.
     """
 
     name: str
@@ -57,6 +60,9 @@ class Row:
     proposal: str = ""
     advice: str = ""
     upgrade: str = ""
+    coupling: tuple[str, ...] = ()
+    instructions: tuple[str, ...] = ()
+    reproduction: Reproduction | None = None
 
     @property
     def healed(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from farm.model.healing import HealMode
     from farm.model.instructions import X86Level
     from farm.model.package import Pin, Version
+    from farm.model.provenance import Twice
     from farm.model.target import Target
 
 
@@ -73,6 +74,10 @@ class Settings:
     processes: int = 2048
     proof_time_limit: float = 300.0
     x86_64_level: X86Level = "v2"
+    twice: Twice = "off"
+    sign: bool = True
+    signing_key: str = ""
+    serve_provenance: bool = False
     from_source: frozenset[NormalizedName] = frozenset()
     cool_down: float = 0.0
     host: str = "127.0.0.1"

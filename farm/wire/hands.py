@@ -7,10 +7,12 @@ import time
 from typing import TYPE_CHECKING
 
 from farm import __version__
+from farm.adapters.attestations import BuildNotes
 from farm.adapters.build_tag import WheelTagger
 from farm.adapters.builder import DockerBuilder
 from farm.adapters.compiled import CompilerCache
 from farm.adapters.container import ContainerHost, remove_leftovers
+from farm.adapters.contents import WheelContents
 from farm.adapters.crates import CargoCrates
 from farm.adapters.docker_engine import connect, translated
 from farm.adapters.inspector import WheelInspector
@@ -22,6 +24,7 @@ from farm.errors import EngineError
 from farm.model.build import Limits
 from farm.model.demand import IndexOptions
 from farm.model.recipes import recipe_digest
+from farm.wire.keys import attest_ports
 from farm.wire.site import memory, network_variables, processors, proxies
 from farm.work.build import BuildPorts
 from farm.work.carry import Hands
@@ -92,6 +95,9 @@ class Workshop:
             rooms=farm.rooms,
             progress=farm.progress,
             memory=self._memory(),
+            contents=WheelContents(),
+            notes=BuildNotes(farm.root),
+            twice=farm.settings.twice,
         )
 
     def _memory(self) -> Memory:
@@ -127,7 +133,7 @@ class Workshop:
             ),
             publish=PublishPorts(
                 clock=farm.clock, store=farm.store, catalogue=farm.catalogue, progress=farm.progress, private=settings.is_private,
-                served=settings.served,
+                served=settings.served, attest=attest_ports(farm),
                 published=lambda filename, job: farm.records.recipes.keep(filename, recipe_digest(settings.recipe(job.pin, job.target))),
             ),
             mend=self._mend_ports(),

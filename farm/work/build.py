@@ -16,21 +16,27 @@ from farm.model.inputs import Input, as_input, inputs_of
 from farm.model.job import job_key
 from farm.model.outcome import Built, Diagnosis, Failed, StagedWheel, TimedOut
 from farm.model.package import parse_wheel_name
+from farm.model.provenance import BuildFacts
 from farm.work.diagnosis.explain import WHY_LEFT_OUT, diagnose
 from farm.work.heal import PACKAGES_FAILED
+from farm.work.twice import build_again, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
     from pathlib import Path
 
     from farm.model.image import Image
     from farm.model.job import Job, JobKey
     from farm.model.messages import Build
     from farm.model.package import Digest, IndexFile
+    from farm.model.provenance import Twice
     from farm.ports import (
         Builder,
+        BuildNotes,
         Catalogue,
         Clock,
+        Contents,
         Crates,
         Downloads,
         Images,
@@ -55,6 +61,7 @@ EPOCH_WITHOUT_UPLOAD_TIME = 1_577_836_800
 class BuildPorts:
     """What building asks of the world. `run` names the run in the catalogue; `naming` knows which names are free.
 
+    `twice` has each wheel built again and compared; "strict" refuses one that differs.
     `cancelled` tells whether the user has had the run's containers killed: what fails then says nothing of the package.
     """
 
@@ -75,6 +82,9 @@ class BuildPorts:
     locks: Locks
     rooms: Rooms
     progress: Progress
+    contents: Contents
+    notes: BuildNotes
+    twice: Twice = "off"
 
 
 def build(command: Build, attempt_id: str, ports: BuildPorts) -> Built | Failed | TimedOut:
@@ -201,6 +211,9 @@ class _Attempt:
             if isinstance(found, Built):
                 # Recorded before the lock goes: whoever waits for it looks in the catalogue next.
                 _record(found, self._attempt, self._ports)
+        reproduction = found.facts.reproduction if isinstance(found, Built) and found.facts else None
+        if self._ports.twice == "strict" and reproduction is not None and not reproduction.same:
+            return self._failed(refusal(reproduction))
         return found
 
     def _explain(self, known: Diagnosis) -> Diagnosis:
@@ -294,23 +307,53 @@ class _Attempt:
         path = self._ports.store.blob(earlier.digest) if earlier and earlier.digest else None
         if earlier is None or earlier.digest is None or path is None:
             return None
+        facts = self._ports.notes.find(earlier.id)
+        if self._ports.twice != "off" and (facts is None or facts.reproduction is None):
+            return None  # only building it again tells
         self._say(f"the same inputs were built before ({earlier.id})")
         wheel = StagedWheel(filename=earlier.wheel, path=path, sha256=earlier.digest, size=path.stat().st_size)
         # Its name may have been given to other bytes since.
         named = self._named(wheel)
         wheel = wheel if named is wheel else self._kept(named)
         return Built(
-            attempt=self._attempt.id, key=key, wheel=wheel, image=earlier.image, seconds=0.0, reused=True
+            attempt=self._attempt.id, key=key, wheel=wheel, image=earlier.image, seconds=0.0, reused=True, facts=facts
         )
 
     def _build(self, request: BuildRequest, key: JobKey) -> Built | Failed | TimedOut:
         self._say("building")
         self._room.remember(inputs_of(self._job, request, self._given))
-        result = self._ports.builder.build(request)
+        ports, started = self._ports, self._ports.clock.now()
+        result = ports.builder.build(request)
         if not isinstance(result, StagedWheel):
             return result
-        wheel = self._kept(self._named(result))
-        return Built(attempt=self._attempt.id, key=key, wheel=wheel, image=request.image.digest, seconds=0.0)
+        facts = self._facts(request, result, started)
+        if ports.twice != "off" and not ports.cancelled():
+            self._say("building again, to compare")
+            hands = (ports.builder, ports.contents, ports.clock)
+            found = build_again(request, result, facts.finished, self._room.folder("again"), hands)
+            facts = replace(facts, reproduction=found)
+            self._say(str(found))
+        wheel = ports.contents.with_bill(result, facts.crates, self._room.folder("billed"), request.epoch)
+        wheel = self._kept(self._named(wheel))
+        ports.notes.keep(facts)
+        return Built(
+            attempt=self._attempt.id, key=key, wheel=wheel, image=request.image.digest, seconds=0.0, facts=facts
+        )
+
+    def _facts(self, request: BuildRequest, wheel: StagedWheel, started: datetime) -> BuildFacts:
+        contents = self._ports.contents
+        return BuildFacts(
+            attempt=self._attempt.id,
+            image=request.image.digest,
+            reference=request.image.reference,
+            commands=wheel.commands,
+            dependencies=tuple(sorted((name, str(digest)) for name, digest in self._dependencies)),
+            crates=contents.crates(request.crates) if request.crates is not None else (),
+            epoch=request.epoch,
+            started=started,
+            finished=self._ports.clock.now(),
+            coupling=contents.coupling(wheel.path, tuple(sorted(request.wheels.glob("*.whl")))),
+        )
 
     def _named(self, wheel: StagedWheel) -> StagedWheel:
         assert self.key is not None, "a wheel is named once its inputs are known"

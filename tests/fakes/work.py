@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
 
+from farm.adapters.attestations import BuildNotes
+from farm.adapters.contents import WheelContents
 from farm.errors import UpstreamError
 from farm.model.build import BuildRequest, IntegrityError, Limits, ProofRequest, WheelFacts
 from farm.model.healing import Candidate
@@ -37,7 +39,9 @@ if TYPE_CHECKING:
     from farm.model.instructions import Code, ScanRequest
     from farm.model.job import Job
     from farm.model.package import IndexFile, Pin
+    from farm.model.provenance import Twice
     from farm.model.target import Target
+    from farm.work.attest import AttestPorts
 
 LIMITS = Limits(seconds=60.0, memory=1 << 30, processes=100)
 
@@ -327,6 +331,8 @@ class Bench:
     scanner: FakeScanner = field(default_factory=FakeScanner)
     paused: list[float] = field(default_factory=list)
     mode: HealMode = "apply"
+    twice: Twice = "off"
+    attest: AttestPorts | None = None
     stopped: bool = False
     failures: FakeFailures = field(default_factory=FakeFailures)
     retry: bool = False
@@ -358,6 +364,7 @@ class Bench:
             memory=Memory(
                 failures=self.failures, limits=LIMITS, healing="" if self.mode == "off" else self.mode, retry=self.retry
             ),
+            contents=WheelContents(), notes=BuildNotes(self.folder), twice=self.twice,
         )  # fmt: skip
 
     def verify_ports(self) -> VerifyPorts:
@@ -370,7 +377,9 @@ class Bench:
         )  # fmt: skip
 
     def publish_ports(self) -> PublishPorts:
-        return PublishPorts(clock=self.clock, store=self.store, catalogue=self.catalogue, progress=self.progress)
+        return PublishPorts(
+            clock=self.clock, store=self.store, catalogue=self.catalogue, progress=self.progress, attest=self.attest
+        )
 
 
 def make_bench(folder: Path, wheel: str = "demo-1.0-cp311-cp311-manylinux_2_36_x86_64.whl") -> Bench:
