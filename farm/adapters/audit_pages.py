@@ -11,7 +11,6 @@ from farm.adapters.pages import SUFFIX, PageFiles
 from farm.errors import StoreError
 from farm.model.keeping import Damage
 from farm.model.package import Project
-from farm.model.page import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,7 +58,7 @@ class PageAudit:
 
     def _found(self, name: NormalizedName, pages: PageFiles) -> tuple[Kind, str] | None:
         try:
-            files = tuple(map(listed, self._store.catalogue.wheels(name)))
+            files = tuple(map(self._store.entry, self._store.catalogue.wheels(name)))
         except (ValueError, TypeError, KeyError):
             # Told as a row with nonsense already.
             return None

@@ -161,6 +161,7 @@ class Collector:
                     # The bytes first: METADATA without them is no file of the index to anyone.
                     path.unlink(missing_ok=True)
                     path.with_name(path.name + _SIDECAR).unlink(missing_ok=True)
+                    self._store.attestations.remove(Digest(step.subject))
                 done.append(step)
         return done
 

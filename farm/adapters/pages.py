@@ -283,6 +283,7 @@ def _row(file: IndexFile) -> dict[str, Any]:
         "yanked": file.yanked,
         "upload_time": None if file.upload_time is None else file.upload_time.isoformat(),
         "metadata": file.metadata,
+        **({"provenance": file.provenance} if file.provenance else {}),
     }
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from farm.errors import StoreError
 from farm.model.package import Project
-from farm.model.page import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from farm.adapters.pages import PageFiles
     from farm.model.attempt import WheelRecord
     from farm.model.keeping import Tombstone
-    from farm.model.package import Digest, NormalizedName
+    from farm.model.package import Digest, IndexFile, NormalizedName
     from farm.model.page import Page
 
 # Each holds the lock file of its project open meanwhile.
@@ -51,12 +50,13 @@ class Publication:
         catalogue: Callable[[], Catalogue],
         pages: PageFiles,
         locks: Locks,
-        render: Callable[[Project], tuple[Page, ...]],
+        renders: tuple[Callable[[WheelRecord], IndexFile], Callable[[Project], tuple[Page, ...]]],
     ) -> None:
+        """`renders` make an entry of a row, and a page of a project."""
         self._catalogue = catalogue
         self._pages = pages
         self._locks = locks
-        self._render = render
+        self._entry, self._render = renders
         self._turn = Lock()
         self._queueing = Lock()
         self._queue: list[_Waiting] = []
@@ -152,7 +152,7 @@ class Publication:
 
     def _show(self, added: Added) -> tuple[NormalizedName, ...]:
         """Bring dirty pages up to the catalogue, and return those that are still dirty. The caller holds their locks."""
-        files = {name: tuple(map(listed, records)) for name, records in added.files.items()}
+        files = {name: tuple(map(self._entry, records)) for name, records in added.files.items()}
         projects = [Project(name=name, files=listed_files) for name, listed_files in files.items() if listed_files]
         self._pages.write([(project, self._render(project)) for project in projects])
         emptied = [name for name, listed_files in files.items() if not listed_files]

@@ -4,6 +4,7 @@
     pages/*.page     what clients read, made when something is published         projects, serial   the list, the change token
     direct/          wheels that are on no page                                  locks/  staging/   of writers
     access/          tokens as readers see them                                  logs/  cache/      written by others
+    provenance/      signed statements about wheels, by their digests            keys/              what signs and is trusted
 
 A wheel's bytes are durable before its row, the row before the page. A page is marked dirty with the row and finished by
 whoever comes next, should its publisher die.
@@ -13,20 +14,22 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from farm.adapters.attestations import Attestations
 from farm.adapters.blobs import Blobs
 from farm.adapters.direct_wheels import DirectWheels
-from farm.adapters.durable import storing
+from farm.adapters.durable import replace_file, storing
 from farm.adapters.locks import Locks
 from farm.adapters.pages import PageFiles
 from farm.adapters.publication import Publication
 from farm.errors import StoreError
 from farm.model.build import IntegrityError, NameTaken
 from farm.model.package import Digest, parse_wheel_name
-from farm.model.page import file_url
+from farm.model.page import file_url, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
     from farm.model.direct import Direct
     from farm.model.keeping import Tombstone
     from farm.model.outcome import Verified
-    from farm.model.package import NormalizedName, Project
+    from farm.model.package import IndexFile, NormalizedName, Project
     from farm.model.page import Coding, Kind, Page
     from farm.ports import Clock
 
@@ -52,8 +55,18 @@ class Store:
     write. Safe for threads, and for several farms on one folder (not for network file systems without flock).
     """
 
-    def __init__(self, root: Path, render: Callable[[Project], tuple[Page, ...]], clock: Clock, url: str = "") -> None:
-        """`url` is the catalogue's database URL; by default `catalogue.sqlite` in `root`."""
+    def __init__(
+        self,
+        root: Path,
+        render: Callable[[Project], tuple[Page, ...]],
+        clock: Clock,
+        url: str = "",
+        provenance: str = "",
+    ) -> None:
+        """`url` is the catalogue's database URL; by default `catalogue.sqlite` in `root`.
+
+        `provenance` is the URL of the index, without a slash at its end, for the links to statements (PEP 740); "" for none.
+        """
         self._root = root
         self._clock = clock
         self._url = url or f"sqlite:///{root.absolute() / 'catalogue.sqlite'}"
@@ -62,7 +75,9 @@ class Store:
         self.locks = Locks(root / "locks")
         self._blobs = Blobs(root / "blobs", root / "staging")
         self._pages = PageFiles(root)
-        self._publication = Publication(lambda: self.catalogue, self._pages, self.locks, render)
+        self._base = provenance
+        self.attestations = Attestations(root)
+        self._publication = Publication(lambda: self.catalogue, self._pages, self.locks, (self.entry, render))
         self.direct = DirectWheels(root)
 
     @property
@@ -155,8 +170,30 @@ class Store:
         """Finish what dead publishers left and clear away their waste. To be called when a store is opened for writing."""
         old = self._clock.now().timestamp() - _WASTE_SECONDS
         self._blobs.sweep(old)
+        self._link_statements()
         self._publication.finish_dirty(self.catalogue.dirty())
         self._pages.sweep(old)
+
+    def _link_statements(self) -> None:
+        """Have all pages made anew when they are to link to statements elsewhere, or no longer, or for the first time."""
+        path = self._root / "links"
+        with storing(path):
+            before = path.read_text("utf-8") if path.exists() else ""
+        if before != self._base:
+            self.catalogue.mark_all_dirty()
+            replace_file(path, self._base.encode())
+
+    def entry(self, record: WheelRecord) -> IndexFile:
+        """Return a file's entry on its page."""
+        file = listed(record)
+        # What was uploaded nobody here has seen built.
+        if not self._base or record.key is None or not self.attestations.path(record.sha256).is_file():
+            return file
+        return replace(file, provenance=f"{self._base}/{file.url}.provenance")
+
+    def statement(self, digest: Digest) -> bytes | None:
+        """Return the signed statement about a published wheel; None without one, and where none are served."""
+        return self.attestations.find(digest) if self._base else None
 
     def rebuild(self) -> None:
         """Make every page anew from the catalogue: after pages were damaged, or when a newer farm renders them otherwise."""

@@ -123,7 +123,7 @@ class IndexFile:
 
     `version` is None when the file name tells none. `yanked` is False, True, or the reason (PEP 592). `upload_time` is
     aware UTC. `size` is in bytes. `metadata` says whether `url + ".metadata"` is served (PEP 658/714): False, True, or
-    its sha256.
+    its sha256. `provenance` is the absolute URL of the statements about it (PEP 740), "" without any; kept of the farm's own only.
     """
 
     filename: str
@@ -135,6 +135,7 @@ class IndexFile:
     yanked: bool | str = False
     upload_time: datetime | None = None
     metadata: bool | Digest = False
+    provenance: str = ""
 
     @property
     def is_wheel(self) -> bool:

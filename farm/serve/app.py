@@ -48,6 +48,7 @@ class Options:
     `cache_control` is for pages. `prefix` is the path below which a proxy shows the index, "" or "/farm". `pulse` gives bytes
     that change whenever something is published, None when nobody knows; it is asked in the event loop, for each answer that
     was given before. `removed` tells why a file that was published is there no more, None when it never was: 410 and 404.
+    `statement` gives the signed statement about a file (PEP 740), None without one.
     """
 
     direct: DirectPages | None = None
@@ -59,6 +60,7 @@ class Options:
     prefix: str = ""
     pulse: Callable[[], bytes | None] | None = None
     removed: Callable[[Digest], str | None] | None = None
+    statement: Callable[[Digest], bytes | None] | None = None
 
 
 def create_app(views: Mapping[str, PageSource], files: FileSource, options: Options | None = None) -> Starlette:
@@ -69,7 +71,7 @@ def create_app(views: Mapping[str, PageSource], files: FileSource, options: Opti
     options = options or Options()
     # A shared cache must not hand on what only a token's owner may read (RFC 9111 3.5).
     forever = f"{'public' if _is_open(options) else 'private'}, max-age={_YEAR}, immutable"
-    behind = {"files/{first}/{rest}/{filename}": Files(files, forever, options.removed).__call__}
+    behind = {"files/{first}/{rest}/{filename}": Files(files, forever, options.removed, options.statement).__call__}
     if options.packages is not None:
         behind["packages/{path:path}"] = Packages(options.packages, forever).__call__
     routes: list[BaseRoute] = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from farm.errors import FarmError
+from farm.model.attestation import parse_envelopes
 from farm.model.package import parse_digest, parse_wheel_name
 from farm.serve.ask import joined
 from farm.serve.kept import offer
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from farm.serve.views import FileSource, UpstreamFile, UpstreamFiles
 
 METADATA = ".metadata"
+DSSE = ".intoto.jsonl"
+STATEMENTS = (".provenance", DSSE)
 SDISTS = (".tar.gz", ".zip")
 # Each chunk costs a change of thread; wheels of hundreds of megabytes are common.
 _CHUNK = 1 << 20
@@ -38,24 +42,46 @@ class Files:
     """The endpoint of `/files/<2>/<62>/<file name>`. What is behind such a URL never changes."""
 
     def __init__(
-        self, source: FileSource, cache_control: str, removed: Callable[[Digest], str | None] | None = None
+        self,
+        source: FileSource,
+        cache_control: str,
+        removed: Callable[[Digest], str | None] | None = None,
+        statement: Callable[[Digest], bytes | None] | None = None,
     ) -> None:
+        """`statement` gives the signed statement about a wheel, as a DSSE envelope; None without one."""
         self._source = source
         self._cache_control = cache_control
         self._removed = removed
+        self._statement = statement
 
     def __call__(self, request: Request) -> Response:
         filename: str = request.path_params["filename"]
-        name = filename.removesuffix(METADATA)
+        ending = next((end for end in STATEMENTS if filename.endswith(end)), "")
+        name = filename.removesuffix(ending or METADATA)
         try:
             digest = parse_digest(request.path_params["first"] + request.path_params["rest"])
         except ValueError:
             raise HTTPException(404, "no such file") from None
         if len(request.path_params["first"]) != 2 or not _possible(name, metadata=name != filename):
             raise HTTPException(404, "no such file")
+        if ending:
+            return self._stated(request, digest, name, ending)
         path, etag = self._find(digest, name, metadata=name != filename)
         kind = "application/zip" if filename.endswith((".whl", ".zip")) else "application/octet-stream"
         return send(request, path, {"ETag": etag, "Cache-Control": self._cache_control, "Content-Type": kind})
+
+    def _stated(self, request: Request, digest: Digest, name: str, ending: str) -> Response:
+        self._find(digest, name, metadata=False)
+        found = self._statement(digest) if self._statement else None
+        if found is None:
+            raise HTTPException(404, f"the farm serves no statement about {name}")
+        body = found if ending == DSSE else b"".join(envelope.to_pep740() for envelope in parse_envelopes(found)[:1])
+        # Not for ever: a farm may sign again with another key.
+        headers = {"ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"', "Cache-Control": "no-cache"}
+        if matches(joined(request, "if-none-match"), headers["ETag"]):
+            return Response(status_code=304, headers=headers)
+        kind = "application/jsonl" if ending == DSSE else "application/vnd.pypi.integrity.v1+json"
+        return Response(body, headers=headers | {"Content-Type": kind, "X-Content-Type-Options": "nosniff"})
 
     def _find(self, digest: Digest, name: str, *, metadata: bool) -> tuple[Path, str]:
         # Only what was published has METADATA; other blobs (sources, logs) are not the world's business.

@@ -26,9 +26,11 @@ _LARGE, _BEST, _QUICK = 1 << 20, 9, 5
 def render_project(project: Project) -> tuple[Page, ...]:
     """Return the four representations of the page of the farm's own files: JSON and HTML, plain and gzip.
 
-    The version said is 1.1 when every file tells its size, which PEP 700 demands of it, else 1.0.
+    The version said is 1.1 when every file tells its size, which PEP 700 demands of it, else 1.0; 1.3 with PEP 740's provenance.
     """
     version = "1.1" if all(file.size is not None for file in project.files) else "1.0"
+    if version == "1.1" and any(file.provenance for file in project.files):
+        version = "1.3"
     entries = [file_entry(file) for file in project.files]
     for entry in entries:
         if "://" not in entry["url"]:
@@ -76,6 +78,8 @@ def file_entry(file: IndexFile) -> dict[str, Any]:
     if file.metadata:
         # Never "dist-info-metadata" too: pip 22.3 to 23.1.2 crash on it in JSON.
         entry["core-metadata"] = True if file.metadata is True else {"sha256": file.metadata}
+    if file.provenance:
+        entry["provenance"] = file.provenance
     return entry
 
 

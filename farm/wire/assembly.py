@@ -19,7 +19,7 @@ from farm.adapters.rooms import Rooms
 from farm.adapters.store import Store
 from farm.model.recipes import merged
 from farm.serve.simple import render_project
-from farm.wire.site import certificates, host_environment, image_variables, processors, proxies
+from farm.wire.site import certificates, host_environment, image_variables, processors, proxies, statement_base
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -99,7 +99,7 @@ class Farm:
 
     @cached_property
     def store(self) -> Store:
-        store = Store(self.root, render_project, self.clock)
+        store = Store(self.root, render_project, self.clock, provenance=statement_base(self.settings))
         self._stack.callback(store.close)
         return store
 

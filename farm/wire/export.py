@@ -12,6 +12,7 @@ from farm.errors import UsageError
 from farm.model.page import file_url
 from farm.serve.simple import render_project, render_root
 from farm.serve.static_nginx import render_static_nginx
+from farm.wire.site import statement_base
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -56,7 +57,7 @@ def export(settings: Settings, env: Mapping[str, str], question: Question) -> Ex
         mark=f"{question.view} {question.base_url}",
         extra={"nginx.conf": render_static_nginx(str(folder)).encode()},
     )
-    store = Store(settings.store, render_project, SystemClock())
+    store = Store(settings.store, render_project, SystemClock(), provenance=statement_base(settings))
     try:
         if question.view == "wheels":
             source = _Elsewhere(store, question.base_url) if question.base_url else store

@@ -16,7 +16,7 @@ from farm.errors import StoreError, UsageError
 from farm.serve.app import Options, create_app
 from farm.serve.nginx import Front, render_nginx
 from farm.serve.simple import render_project
-from farm.wire.site import host_environment
+from farm.wire.site import host_environment, statement_base
 from farm.wire.tokens import make_access
 from farm.wire.uploads import make_upload_routes
 from farm.wire.views import make_views, upstream_settings
@@ -67,7 +67,7 @@ def nginx_block(settings: Settings) -> str:
 
 @contextmanager
 def _application(settings: Settings, env: Mapping[str, str]) -> Iterator[Starlette]:
-    store = Store(settings.store, render_project, SystemClock())
+    store = Store(settings.store, render_project, SystemClock(), provenance=statement_base(settings))
     try:
         # Pages that an older farm made, or that a publisher which died left undone.
         store.recover()
@@ -88,6 +88,7 @@ def _application(settings: Settings, env: Mapping[str, str]) -> Iterator[Starlet
                 uploads=uploads,
                 access=access,
                 removed=store.removed,
+                statement=store.statement,
                 cache_control=settings.page_cache_control,
                 prefix=settings.path_prefix,
                 pulse=pulse,

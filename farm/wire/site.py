@@ -7,6 +7,7 @@ import re
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from farm.errors import UsageError
 
@@ -14,11 +15,30 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from farm.adapters.pipconfig import IndexSettings
+    from farm.model.settings import Settings
 
 _PASSWORD = re.compile(r"://[^/\s@]+@")
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 _HOST = ("PATH", "HOME", "TMPDIR", "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_CONTEXT",
          "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "SSL_CERT_FILE", "SSL_CERT_DIR")  # fmt: skip
+
+
+def statement_base(settings: Settings) -> str:
+    """Return the URL of the index for links to statements, without a slash at its end; "" where pages name none.
+
+    UsageError without a URL of a secure origin, which PEP 740 asks for; this machine's own addresses count as one.
+    """
+    if not settings.serve_provenance:
+        return ""
+    url = settings.served
+    parts = urlsplit(url)
+    if parts.scheme == "https" or parts.hostname in _LOOPBACK:
+        return url
+    raise UsageError(
+        f"trust.serve-provenance: expected an index with an https URL (PEP 740), found {url or 'no URL'}",
+        solution='set public-url = "https://..." under [serve], as clients reach the farm',
+    )
 
 
 def proxies(env: Mapping[str, str]) -> dict[str, str]:

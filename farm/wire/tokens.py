@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from farm.adapters.clock import SystemClock
 from farm.adapters.token_file import TokenFile
 from farm.serve.access import TokenAccess
+from farm.wire.site import statement_base
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,7 @@ def open_tokens(settings: Settings) -> Iterator[Tokens]:
     from farm.adapters.tokens import Tokens  # noqa: PLC0415 - the same
     from farm.serve.simple import render_project  # noqa: PLC0415 - the same
 
-    store = Store(settings.store, render_project, SystemClock())
+    store = Store(settings.store, render_project, SystemClock(), provenance=statement_base(settings))
     try:
         yield Tokens(settings.store, store.catalogue.database, store.locks)
     finally:

@@ -22,7 +22,6 @@ from farm.adapters.rendered import Rendered
 from farm.adapters.web import Retry, Web
 from farm.adapters.workers import Workers
 from farm.errors import StoreError, UsageError
-from farm.model.page import listed
 from farm.model.target import parse_target
 from farm.serve.composed import Parts, View, merged_rule, strict_rule, wheels_rule
 from farm.serve.inherit import OwnFile
@@ -117,7 +116,7 @@ class StoreFiles:
             return self._as_published(name, error)
         shown = self._shown(name)
         return tuple(
-            OwnFile(file=listed(record), built_at=record.built_at, sdist=record.sdist, sdist_sha256=record.sdist_sha256)
+            OwnFile(file=self._store.entry(record), built_at=record.built_at, sdist=record.sdist, sdist_sha256=record.sdist_sha256)
             for record in records
             if shown is None or record.filename in shown
         )

@@ -30,7 +30,9 @@ def check_statements(
     return next((one for one in found if one.ok), found[0])
 
 
-def _check(subject: Subject, envelope: Envelope, keys: Sequence[PublicKey], holds: Callable[[PublicKey, bytes, bytes], bool]) -> Verification:
+def _check(
+    subject: Subject, envelope: Envelope, keys: Sequence[PublicKey], holds: Callable[[PublicKey, bytes, bytes], bool]
+) -> Verification:
     known = {key.keyid: key for key in keys}
     signers = [one for one in envelope.signatures if one.keyid in known]
     if not signers:
