@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
 
-from farm.adapters.durable import storing
+from farm.adapters.durable import make_dirs, storing
 from farm.adapters.wheel_copy import LONGEST, UNREADABLE, add_member, copy_wheel, sound_record, with_rows
 from farm.model.outcome import StagedWheel
 from farm.model.package import Digest, parse_wheel_name
@@ -50,6 +50,7 @@ def with_bill(wheel: StagedWheel, crates: Sequence[Crate], folder: Path, epoch: 
 
     StoreError when the file cannot be written.
     """
+    make_dirs(folder)
     path = folder / wheel.filename
     try:
         with zipfile.ZipFile(wheel.path) as source:
