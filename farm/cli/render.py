@@ -298,8 +298,7 @@ def _cell(row: Row) -> dict[str, Any]:
         cell["proposal"] = row.proposal
     if row.advice:
         cell |= {"advice": row.advice, "upgrade": row.upgrade or None}
-    if row.state == "built":
-        cell |= {"coupling": list(row.coupling), "instructions": list(row.instructions)}
+    cell |= {key: list(texts) for key, texts in (("coupling", row.coupling), ("instructions", row.instructions)) if texts}
     if row.reproduction:
         cell["reproduction"] = reproduction_json(row.reproduction)
     return cell

@@ -20,6 +20,7 @@ from farm.cli.main import EXIT_CODES, cli
 from farm.cli.render import WORDS, report_json
 from farm.errors import FarmError
 from farm.model.outcome import Diagnosis
+from farm.model.provenance import Reproduction
 from farm.model.report import Problem, Report, Row, State, Tried
 from tests.console import PAGES, ROOT, Player, blocks, steps
 
@@ -138,6 +139,7 @@ def test_the_reports_keys_states_and_kinds_are_documented() -> None:
     diagnosis = Diagnosis(cause="c", summary="s")
     row = Row(
         name="a", version="1", target="t", state="failed", attempt="x", diagnosis=diagnosis, url="u", proposal="p", advice="a",
+        coupling=("numpy 2.1.3",), instructions=("v2",), reproduction=Reproduction(first="1", second="2"),
         tried=(Tried(build="w", stage="build", diagnosis=diagnosis, change="c", kept=True),),
     )
     problem = Problem(subject="s", text="t", kind="direct")
