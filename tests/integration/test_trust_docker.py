@@ -43,9 +43,11 @@ def wheel(slow: Slow, cell: dict[str, Any]) -> Path:
 
 
 def test_a_reproducible_wheel_is_signed_and_every_change_to_it_is_found(slow: Slow) -> None:
+    # Debian's Python has everything compiled with -g, and debugging information holds the path of the build.
+    slow.write("config.toml", (slow.folder / "config.toml").read_text() + '[recipes.farm-c]\nenvironment = { CFLAGS = "-g0" }\n')
     code, cell = built(slow, "c", "--twice")
     assert (code, cell["state"]) == (0, "built")
-    assert cell["reproduction"]["reproducible"] is True
+    assert cell["reproduction"]["reproducible"] is True, cell["reproduction"]
     copy = wheel(slow, cell)
     code, out, _ = slow.farm("verify", copy.name, "--json")
     told = json.loads(out)
