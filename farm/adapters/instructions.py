@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from farm.adapters.container import HOME, Container, ContainerPlan
+from farm.adapters.container import Container, ContainerPlan
 from farm.adapters.frontend import interpreter
+from farm.adapters.sandbox import HOME
 from farm.model.build import BuildFailed
 from farm.model.instructions import Code
 from farm.model.outcome import Diagnosis

@@ -120,7 +120,7 @@ class Workshop:
                 knowledge=knowledge(),
                 clock=farm.clock,
                 inspector=WheelInspector(farm.host_environment),
-                scanner=DockerScanner(self._host),
+                scanner=DockerScanner(self.host),
                 x86_64_level=settings.x86_64_level,
                 sdists=reading.sdists,
                 downloads=reading.downloads,

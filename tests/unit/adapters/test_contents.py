@@ -31,8 +31,8 @@ TIMES = (datetime(2026, 11, 1, 12, tzinfo=UTC), datetime(2026, 11, 2, 13, tzinfo
 CONTENTS = WheelContents()
 
 
-def wheel(folder: Path, files: dict[str, bytes], *, filename: str = "demo-1.0-cp311-cp311-linux_x86_64.whl", date=(2020, 1, 1, 0, 0, 0)) -> StagedWheel:  # type: ignore[no-untyped-def]
-    tag = "-".join(filename.removesuffix(".whl").split("-")[-3:])
+def wheel(folder: Path, files: dict[str, bytes], *, year: int = 2020) -> StagedWheel:
+    filename, tag = "demo-1.0-cp311-cp311-linux_x86_64.whl", "cp311-cp311-linux_x86_64"
     members = {
         **files,
         f"{INFO}/METADATA": b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n",
@@ -46,7 +46,7 @@ def wheel(folder: Path, files: dict[str, bytes], *, filename: str = "demo-1.0-cp
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in members.items():
-            archive.writestr(zipfile.ZipInfo(name, date), data)
+            archive.writestr(zipfile.ZipInfo(name, (year, 1, 1, 0, 0, 0)), data)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / filename
     path.write_bytes(buffer.getvalue())
@@ -178,7 +178,7 @@ def test_a_difference_is_told_with_what_it_looks_like(tmp_path: Path, one: bytes
 
 def test_members_times_and_order_of_the_archive_count_too(tmp_path: Path) -> None:
     first = wheel(tmp_path / "a", {"demo/x": b"1", "demo/y": b"2"})
-    dated = CONTENTS.compare(first, wheel(tmp_path / "b", {"demo/x": b"1", "demo/y": b"2"}, date=(2021, 1, 1, 0, 0, 0)), TIMES)
+    dated = CONTENTS.compare(first, wheel(tmp_path / "b", {"demo/x": b"1", "demo/y": b"2"}, year=2021), TIMES)
     assert "its time in the archive (2020-01-01 00:00:00 and 2021-01-01 00:00:00)" in str(dated)
     fewer = CONTENTS.compare(first, wheel(tmp_path / "c", {"demo/x": b"1"}), TIMES)
     assert ("demo/y", "only in the first build") in {(each.member, each.reason) for each in fewer.differences}
