@@ -35,8 +35,8 @@ def built(slow: Slow, project: str, *options: str) -> tuple[int, dict[str, Any]]
 
 def wheel(slow: Slow, cell: dict[str, Any]) -> Path:
     """Return a copy of the only wheel of the store that has a statement, under its name."""
-    (statement,) = (slow.folder / ".farm" / "provenance").rglob("*.jsonl")
-    blob = slow.folder / ".farm" / "blobs" / statement.parent.name / statement.stem
+    (statement,) = (slow.folder / "store" / "provenance").rglob("*.jsonl")
+    blob = slow.folder / "store" / "blobs" / statement.parent.name / statement.stem
     copy = slow.folder / cell["file"]
     shutil.copyfile(blob, copy)
     return copy
