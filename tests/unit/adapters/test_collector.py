@@ -96,7 +96,9 @@ def test_without_roots_every_wheel_stays(kept: Kept) -> None:
 
 def test_bytes_stay_for_the_grace_period_and_then_a_tombstone_tells(kept: Kept) -> None:
     record = kept.store.catalogue.wheels(DEMO)[0]
+    kept.store.attestations.keep(record.sha256, b"{}")
     assert len(kept.gc()) == 3
+    assert kept.store.attestations.find(record.sha256) == b"{}"
     assert kept.store.names() == ()
     assert kept.store.project(DEMO) is None
     assert kept.blob(record.sha256).exists()
@@ -105,6 +107,7 @@ def test_bytes_stay_for_the_grace_period_and_then_a_tombstone_tells(kept: Kept) 
     assert [removal for removal, _ in gone] == ["blob"] * 3
     assert not kept.blob(record.sha256).exists()
     assert kept.store.metadata(record.sha256) is None
+    assert kept.store.attestations.find(record.sha256) is None
     told = kept.store.removed(record.sha256)
     assert told is not None
     assert "no root names it" in told

@@ -176,3 +176,23 @@ def test_what_was_built_before_keeps_what_is_remembered_of_its_build(desk: Desk)
     assert again.facts == desk.built.facts
     assert again.facts is not None
     assert (again.facts.attempt, again.facts.epoch) == ("A1", desk.bench.builder.requests[0].epoch)
+
+
+def test_a_wheel_whose_build_is_forgotten_is_signed_with_what_is_known(desk: Desk) -> None:
+    desk.verified = replace(desk.verified, built=replace(desk.built, facts=None))
+    desk.keys.rotate()
+    desk.publish()
+    found = desk.check()
+    assert found.ok
+    assert found.statement is not None
+    run = found.statement["predicate"]["runDetails"]
+    assert run["metadata"] == {"invocationId": "A1"}
+    assert found.statement["predicate"]["buildDefinition"]["internalParameters"]["commands"] == []
+
+
+def test_a_farm_that_signs_nothing_keeps_no_statement(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.bench.attest = None
+    desk.attestations.remove(desk.built.wheel.sha256)
+    desk.publish()
+    assert desk.attestations.find(desk.built.wheel.sha256) is None
