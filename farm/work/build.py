@@ -213,7 +213,8 @@ class _Attempt:
                 _record(found, self._attempt, self._ports)
         reproduction = found.facts.reproduction if isinstance(found, Built) and found.facts else None
         if self._ports.twice == "strict" and reproduction is not None and not reproduction.same:
-            return self._failed(refusal(reproduction))
+            # Not a failure to remember: without --reproducible the same inputs are welcome.
+            return replace(self._failed(refusal(reproduction)), stage="check")
         return found
 
     def _explain(self, known: Diagnosis) -> Diagnosis:
