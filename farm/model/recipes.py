@@ -149,7 +149,9 @@ def _items(recipe: Recipe) -> Iterator[tuple[str, str | int | float | bool | tup
 
 
 # What decides whether a build succeeds, or how it is judged, and not what comes out.
-_NO_INPUT = frozenset({"memory", "cpus", "time_limit", "exclusive", "kind", "skip_imports", "smoke_test", "network_reason"})
+_NO_INPUT = frozenset(
+    {"memory", "cpus", "time_limit", "exclusive", "kind", "skip_imports", "smoke_test", "network_reason", "allow_instructions"}
+)
 
 
 def recipe_digest(recipe: Recipe) -> str:

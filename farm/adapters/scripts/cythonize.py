@@ -87,7 +87,8 @@ def renew(pair: "tuple[Path, Path]", package: Path, version: str, scratch: str) 
 
 def main() -> None:
     project = Path(sys.argv[1])
-    package = project / "package"
+    # A second build stands elsewhere (farm build --twice).
+    package = next(path for path in (project / "package", project / "package-again") if path.is_dir())
     with tempfile.TemporaryDirectory() as scratch:
         version = unpacked(project / "wheels", Path(scratch))
         if not version:
