@@ -20,13 +20,15 @@ RUN sed 's/^deb /deb-src /' /etc/apt/sources.list > /etc/apt/sources.list.d/sour
  && rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old /var/log/*
 # Two jobs: the machine may be building wheels at the same time. No profile-guided optimisation: what wheels are
 # compiled with and against is the same without it.
+# Debian's site.py knows the layout of its own packages only, without the t of lib/python3.14t: upstream's takes its place.
 RUN set -e; \
     home="/opt/cpython/${VERSION}t"; \
     cd "/tmp/source/python${VERSION}-"*/; \
+    tar -xf "../python${VERSION}_"*.orig.tar.xz --strip-components=1 --wildcards '*/Lib/site.py'; \
     ./configure -q --prefix="${home}" --disable-gil --without-static-libpython --disable-test-modules \
         --with-ensurepip=no --with-system-expat --with-wheel-pkg-dir=/usr/share/python-wheels; \
-    make -s -j2; \
-    make -s altinstall; \
+    make -j2; \
+    make altinstall; \
     cd /; \
     rm -rf /tmp/source; \
     "${home}/bin/python${VERSION}t" -c 'import sys, ssl, ctypes, sqlite3, lzma, bz2, zlib; assert not sys._is_gil_enabled()'; \
