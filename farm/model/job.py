@@ -136,7 +136,8 @@ class Job:
     whose wheel may make this one unnecessary (the same pin for an older Python); `stable_abi` as in SdistFacts. `direct` tells where
     the sources are from when that is no index; `sdist` is then their archive in the store, and the wheel does not go to the project's page.
     `trials` are the attempts of this run that failed, with what was changed after each. `wanted` when a requirement asks for it, and
-    not only the build of another job.
+    not only the build of another job. `named` are the build requirements that its backend named when it was asked during this run, and
+    that had to be planned: some of it had no wheel.
     """
 
     id: JobId
@@ -157,6 +158,7 @@ class Job:
     trials: tuple[Trial, ...] = ()
     wanted: bool = True
     stable_abi: str = ""
+    named: tuple[str, ...] = ()
 
     @property
     def needs(self) -> tuple[JobId, ...]:
@@ -198,10 +200,11 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The jobs in an order in which they can be run from first to last, and what cannot be planned."""
+    """The jobs in an order in which they can be run from first to last, what cannot be planned, and what else a person should know."""
 
     jobs: tuple[Job, ...] = ()
     refused: tuple[Refusal, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 _KEY_SCHEMA = 1

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from farm.model.job import Job, JobId
+    from farm.model.package import Pin
 
 
 def in_order(jobs: Mapping[JobId, Job]) -> list[Job]:
@@ -33,6 +34,24 @@ def in_order(jobs: Mapping[JobId, Job]) -> list[Job]:
         if identity not in done:
             visit(identity)
     return list(done.values())
+
+
+def hanging_on(jobs: Mapping[JobId, Job], wanted: Iterable[JobId]) -> dict[JobId, Job]:
+    """Return, in their order, the wanted jobs and those that they need for their builds or beside their wheels."""
+    found: set[JobId] = set()
+    todo = list(wanted)
+    while todo:
+        identity = todo.pop()
+        if identity in jobs and identity not in found:
+            found.add(identity)
+            todo.extend((*jobs[identity].needs, *jobs[identity].beside))
+    return {identity: job for identity, job in jobs.items() if identity in found}
+
+
+def describe(circle: Iterable[Pin]) -> str:
+    """Return a circle of pins in words, each needing the next."""
+    pins = [str(pin) for pin in circle]
+    return f"a circle of build dependencies: {' needs '.join((*pins, pins[0]))}"
 
 
 def cycles(needs: Mapping[JobId, tuple[JobId, ...]]) -> list[tuple[JobId, ...]]:

@@ -11,9 +11,10 @@ from farm.model.build import BadSdist, IntegrityError
 from farm.model.gap import Cell, Missing, Present, Unknown
 from farm.model.job import Dependency, Job, JobId, Plan, Proof, Recipe, Refusal, SdistFacts, job_id
 from farm.model.requirements import required
+from farm.survey.bootstrap import bootstrap
 from farm.survey.detect import policy_of_builds
 from farm.survey.environment import NoEnvironment, environment
-from farm.survey.order import cycles, in_order
+from farm.survey.order import cycles, describe, hanging_on, in_order
 from farm.survey.serves import chained, oldest_stable
 
 if TYPE_CHECKING:
@@ -69,6 +70,30 @@ def plan(matrix: Matrix, policy: DetectPolicy, ports: PlanPorts) -> Plan:
     return made
 
 
+class NoPlan(Exception):  # noqa: N818 - names what there is not
+    """What a job needs now cannot be planned. `refusal` says why."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.reason)
+        self.refusal = refusal
+
+
+def plan_more(job: Job, policy: DetectPolicy, ports: PlanPorts) -> tuple[Job, Plan]:
+    """Return a job of a running plan with the build environment that it needs now, and the jobs for what of that has no wheel.
+
+    It needs what its sdist, its recipe and its backend (`named`) say. NoPlan when that cannot be planned, as where it would need
+    itself; UpstreamError when an index did not answer, and Sdists.facts' failures.
+    """
+    draft = _Draft(policy, ports)
+    draft.begin(job)
+    draft.settle()
+    made = draft.finish()
+    if made.refused and job.id not in {each.id for each in made.jobs}:
+        raise NoPlan(next(each for each in made.refused if job_id(each.pin, each.target) == job.id))
+    grown = next(each for each in made.jobs if each.id == job.id)
+    return replace(job, requires=grown.requires), replace(made, jobs=tuple(each for each in made.jobs if each.id != job.id))
+
+
 class _Draft:
     """The plan while it grows: build dependencies that lack wheels add gaps of their own."""
 
@@ -83,7 +108,24 @@ class _Draft:
         self._environments: dict[tuple[tuple[str, ...], tuple[str, ...], Target], tuple[Cell, ...]] = {}
         self._worlds: dict[Target, dict[NormalizedName, Cell]] = {}
         self._wanted: set[tuple[Pin, Target]] = set()
+        self._texts: dict[JobId, tuple[str, ...]] = {}
+        self._notes: list[str] = []
         self.unserved: ImageError | None = None
+
+    def begin(self, job: Job) -> None:
+        """Take in a job that is planned already, and needs other wheels than before."""
+        own = Missing(reason=job.reason, sdist=job.sdist)
+        cell = Cell(pin=job.pin, target=job.target, presence=own, via=job.via, dependencies=(), direct=job.direct)
+        self._wanted.add((job.pin, job.target))
+        self._cells[job.pin, job.target] = cell
+        self._closures[job.pin, job.target] = {}
+        facts = self._ports.sdists.facts(job.pin, job.sdist)
+        try:
+            needed = self._requirements(cell, required((*facts.build_requires, *job.named), job.recipe), job.recipe)
+        except _Refused as refused:
+            self._refused[job.id] = _refusal(cell, refused)
+            raise NoPlan(self._refused[job.id]) from refused
+        self._jobs[job.id] = replace(job, requires=tuple(self._dependency(each) for each in needed))
 
     def note(self, cell: Cell) -> None:
         """Take in a cell of the user's own matrix."""
@@ -107,8 +149,7 @@ class _Draft:
             try:
                 self._jobs[identity] = self._job(cell)
             except _Refused as refused:
-                found = Refusal(pin=cell.pin, target=cell.target, reason=str(refused), via=cell.via, unknown=refused.unknown)
-                self._refused[identity] = replace(found, cause=refused.cause, remedy=refused.remedy)
+                self._refused[identity] = _refusal(cell, refused)
             except UpstreamError as error:
                 self._refuse(cell, error.reason, unknown=True)
             except ImageError as error:
@@ -162,11 +203,11 @@ class _Draft:
 
     def _requirements(self, cell: Cell, texts: Sequence[str], recipe: Recipe) -> tuple[Cell, ...]:
         key = (tuple(sorted(texts)), recipe.build_constraints, cell.target)
+        self._texts[job_id(cell.pin, cell.target)] = tuple(texts)
         if key not in self._environments:
-            policy = policy_of_builds(self._policy.from_source, self._policy.newest)
             try:
                 self._environments[key] = environment(
-                    texts, recipe.build_constraints, cell.target, policy=policy, ports=self._ports
+                    texts, recipe.build_constraints, cell.target, policy=self._of_builds, ports=self._ports
                 )
             except NoEnvironment as error:
                 raise _Refused(str(error), remedy=_OTHERS.format(name=cell.pin.name)) from error
@@ -180,30 +221,59 @@ class _Draft:
                 raise _Refused(message, unknown=isinstance(each.presence, Unknown), remedy=remedy)
         return cells
 
+    @property
+    def _of_builds(self) -> DetectPolicy:
+        return policy_of_builds(self._policy.from_source, self._policy.newest)
+
     def _dependency(self, cell: Cell) -> Dependency:
         if isinstance(cell.presence, Present):
             return Dependency(pin=cell.pin, file=cell.presence.file, job=None)
         return Dependency(pin=cell.pin, file=None, job=job_id(cell.pin, cell.target))
 
     def finish(self) -> Plan:
-        """Add the proofs, refuse what needs a refused job or itself, chain the pure ones, and order the rest."""
-        self._refuse_cycles()
+        """Break circles or refuse them, add the proofs, refuse what needs a refused job, chain the pure ones, and order the rest."""
+        self._open_circles()
         jobs = {identity: self._with_proofs(job) for identity, job in self._jobs.items()}
         jobs = self._without_refused(jobs)
+        if self._notes:
+            # What a circle was broken at may have been asked for by that circle alone.
+            jobs = hanging_on(jobs, {identity for identity, job in jobs.items() if (job.pin, job.target) in self._wanted})
         jobs = {identity: replace(job, proofs=_within(job, jobs)) for identity, job in jobs.items()}
         ordered = in_order(chained(jobs))
-        return Plan(jobs=tuple(ordered), refused=tuple(self._refused.values()))
+        return Plan(jobs=tuple(ordered), refused=tuple(self._refused.values()), notes=tuple(self._notes))
 
-    def _refuse_cycles(self) -> None:
-        for cycle in cycles({identity: job.needs for identity, job in self._jobs.items()}):
-            chain = " needs ".join(str(self._jobs[identity].pin) for identity in (*cycle, cycle[0]))
-            for identity in cycle:
-                job = self._jobs.pop(identity)
-                reason = f"a circle of build dependencies: {chain}; break it with a build-constraint in a recipe"
-                remedy = _OTHERS.format(name=job.pin.name)
-                self._refused[identity] = Refusal(
-                    pin=job.pin, target=job.target, reason=reason, via=job.via, cause="missing-python-build-dep", remedy=remedy
-                )
+    def _open_circles(self) -> None:
+        """Each round a job of every circle gets wheels alone, or the whole circle goes: so it ends."""
+        while found := cycles({identity: job.needs for identity, job in self._jobs.items()}):
+            for circle in found:
+                told = describe(self._jobs[identity].pin for identity in circle)
+                try:
+                    broken, unknown = self._break(circle, told), False
+                except UpstreamError:
+                    broken, unknown = False, True
+                if not broken:
+                    self._refuse_circle(circle, told, unknown=unknown)
+
+    def _break(self, circle: Sequence[JobId], told: str) -> bool:
+        """Have one member of a circle built with another release of the next, which has a wheel. False where none will do."""
+        for identity, need in zip(circle, (*circle[1:], circle[0]), strict=True):
+            job, other = self._jobs[identity], self._jobs[need].pin
+            cells = bootstrap(job, other, self._texts[identity], self._of_builds, self._ports)
+            if cells is not None:
+                self._jobs[identity] = replace(job, requires=tuple(self._dependency(cell) for cell in cells))
+                instead = next((f"with {cell.pin}" for cell in cells if cell.pin.name == other.name), f"without {other.name}")
+                self._notes.append(f"{job.pin} for {job.target} is built {instead}, of which there is a wheel, to break {told}")
+                return True
+        return False
+
+    def _refuse_circle(self, circle: Sequence[JobId], told: str, *, unknown: bool) -> None:
+        for identity in circle:
+            job = self._jobs.pop(identity)
+            reason = f"{told}; no other release with a wheel breaks it: break it with a build-constraint in a recipe"
+            self._refused[identity] = Refusal(
+                pin=job.pin, target=job.target, reason=reason, via=job.via, unknown=unknown, cause="missing-python-build-dep",
+                remedy=_OTHERS.format(name=job.pin.name),
+            )  # fmt: skip
 
     def _with_proofs(self, job: Job) -> Job:
         kin = [other.target for other in self._jobs.values() if other.pin == job.pin and other.target != job.target]
@@ -244,6 +314,13 @@ class _Draft:
             unknown = refusal.unknown if refusal else isinstance(presence, Unknown)
             return f"it needs {dependency.pin}, which cannot be had: {why}", unknown
         return None
+
+
+def _refusal(cell: Cell, refused: _Refused) -> Refusal:
+    return Refusal(
+        pin=cell.pin, target=cell.target, reason=str(refused), via=cell.via, unknown=refused.unknown, cause=refused.cause,
+        remedy=refused.remedy,
+    )  # fmt: skip
 
 
 def _within(job: Job, jobs: dict[JobId, Job]) -> tuple[Proof, ...]:

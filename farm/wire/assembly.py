@@ -284,7 +284,10 @@ class Farm:
             return Plan()
         from farm.survey.plan import plan  # noqa: PLC0415 - the same
 
-        return plan(matrix, policy, self.reading(policy.options).plan_ports())
+        made = plan(matrix, policy, self.reading(policy.options).plan_ports())
+        for note in made.notes:
+            self.note(note)
+        return made
 
     def advised(self, rows: Sequence[Row]) -> tuple[Row, ...]:
         """Return the rows with what the index says of other releases of what could not be had."""
