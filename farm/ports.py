@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from farm.model.inputs import Inputs
     from farm.model.instructions import Code, ScanRequest
     from farm.model.job import Job, JobKey, Recipe, SdistFacts
+    from farm.model.messages import More
     from farm.model.outcome import Failed, StagedWheel, TimedOut, Verdict, Verified
     from farm.model.package import Digest, IndexFile, NormalizedName, Pin, Project
     from farm.model.provenance import BuildFacts, Coupling, Crate, Reproduction
@@ -150,6 +151,16 @@ class Toolbox(Protocol):
 
         BuildFailed (cause "missing-python-build-dep") when they have no solution, WheelsMissing when one has no wheel;
         UpstreamError when an index did not answer.
+        """
+        ...
+
+
+class Planner(Protocol):
+    def plan(self, job: Job) -> tuple[Job, More]:
+        """Return a job of the running plan with the build environment that it needs now, and jobs for what of that has no wheel.
+
+        It needs what its sdist, its recipe and its backend (`named`) say. BuildFailed (cause "missing-python-build-dep") when that
+        cannot be planned; UpstreamError when an index did not answer; also fails as Sdists.facts does.
         """
         ...
 

@@ -233,7 +233,9 @@ class _Run:
             except FarmError as error:
                 # The report is still worth having: as JSON or JUnit it says what would have been built.
                 return report, error, False
-        return replace(report, rows=tally(report.rows, finished.jobs)), finished.broken, finished.stopped
+        # What was planned on the way has notes of its own.
+        notes = tuple(dict.fromkeys((*report.notes, *self._farm.notes())))
+        return replace(report, rows=tally(report.rows, finished.jobs), notes=notes), finished.broken, finished.stopped
 
     def _interrupted(self, number: int, _frame: object) -> None:
         self._interrupts += 1

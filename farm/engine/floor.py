@@ -50,6 +50,12 @@ class Floor:
         self._memory = self._cpus = 0
         self._alone = False
 
+    def add(self, urgency: Mapping[JobId, float], weights: Mapping[JobId, Weight]) -> None:
+        """Take in jobs that are new, with their urgency as at first."""
+        places = range(len(self._rank), len(self._rank) + len(urgency))
+        self._rank |= {identity: (-seconds, place) for place, (identity, seconds) in zip(places, urgency.items(), strict=True)}
+        self._rooms |= {identity: self._room(weights.get(identity, Weight())) for identity in urgency}
+
     def _room(self, weight: Weight) -> _Room:
         step = max(1, self._load.memory // STEPS)
         memory, cpus = -(-weight.memory // step) * step, -(-round(weight.cpus * _MILLI) // _CPU_STEP) * _CPU_STEP

@@ -6,6 +6,7 @@ resumed and simulated runs share it.
                   +----------------> failed <----------------------+
                   +-> resting -> waiting (a server did not answer; again, later)
                   +-> broken -> mending -> waiting (changed, to be tried again) | failed
+                  +-> waiting (its backend named what has to be built first: new jobs)
     waiting -> blocked (a job it needs failed) | covered (another job's wheel serves it) | cancelled (Stop)
              | unneeded (all that it was to be built for are covered)
 
@@ -18,42 +19,50 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
+from farm.engine.commands import next_command, published
 from farm.engine.floor import Floor
-from farm.engine.graph import Graph, urgency
-from farm.engine.progress import FINAL, LOST, PAUSES_S, RUNNING, Progress, State, given_up, without
-from farm.model.healing import Mend as Change
-from farm.model.healing import Trial
+from farm.engine.graph import Graph, urgency, urgency_of_new
+from farm.engine.progress import (
+    FINAL,
+    LOST,
+    PAUSES_S,
+    RUNNING,
+    ImpossibleEvent,
+    Progress,
+    State,
+    again,
+    given_up,
+    in_circle,
+    without,
+)
 from farm.model.load import Load, Weight
 from farm.model.messages import (
     Build,
     BuildDone,
     Command,
     Event,
-    Mend,
     MendDone,
     Order,
-    Publish,
     PublishDone,
     Stop,
-    Verify,
     VerifyDone,
     Wait,
     WaitDone,
 )
 from farm.model.outcome import Built, Failed, Published, TimedOut, Verified
-from farm.model.package import tags_of
+from farm.survey.order import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from farm.model.job import Job, JobId, Plan
-
-class ImpossibleEvent(AssertionError):  # noqa: N818 - names the thing
-    """An event that the job's state does not allow: a fault of the driver. The message tells the job's story."""
+    from farm.model.messages import More
 
 
 class Machine:
     """Decides what to do next. `limit` is how many commands may be under way at once; `heal` has failed builds mended.
+
+    The plan grows where builds turn out to need what nobody foresaw.
 
     `load` is what builds are expected to take and may take together; the longest remaining chain of builds goes first. `pauses` are
     the seconds before each further attempt at what failed for want of an answer.
@@ -68,7 +77,7 @@ class Machine:
         self._jobs: dict[JobId, Progress] = {job.id: Progress(job=job) for job in plan.jobs}
         self._graph = Graph(plan.jobs)
         # In the plan's order, which breaks ties.
-        urgent = urgency(plan.jobs, self._graph, load.weights, Weight())
+        urgent = self._urgent = urgency(plan.jobs, self._graph, load.weights, Weight())
         self._floor = Floor(limit, load, {identity: urgent[identity] for identity in self._jobs})
         self._stopped = False
         self._left = len(self._jobs)
@@ -82,6 +91,7 @@ class Machine:
         self._wished: set[JobId] = set()
         self._asked: set[JobId] = set()
         self._resting = 0
+        self._grown: set[JobId] = set()
         self._ask(job.id for job in plan.jobs if job.wanted)
 
     @property
@@ -146,7 +156,15 @@ class Machine:
         if isinstance(event.outcome, Built):
             self._put(replace(progress, state="built", built=event.outcome))
             return ()
-        return self._failed(progress, event.outcome)
+        failure = event.outcome
+        # Once a job: a backend that names something else each time would never end.
+        if event.better is not None and isinstance(failure, Failed) and not (self._stopped or progress.job.named):
+            circle = self._grow(event.better, event.more)
+            if not circle:
+                self._put(replace(progress, state="waiting", job=event.better, why=None))
+                return ()
+            failure = in_circle(failure, circle)
+        return self._failed(progress, failure)
 
     def _after_verify(self, event: VerifyDone) -> tuple[Order, ...]:
         progress = self._expect(event.job, "verifying")
@@ -157,14 +175,14 @@ class Machine:
 
     def _failed(self, progress: Progress, failure: Failed | TimedOut) -> tuple[Order, ...]:
         progress = replace(progress, failure=failure)
-        again = sum(trial.mend.kind == "again" for trial in progress.job.trials)
+        times = sum(trial.mend.kind == "again" for trial in progress.job.trials)
         if self._stopped or isinstance(failure, TimedOut):
             self._put(replace(progress, state="failed"))
-        elif failure.transient and again < len(self._pauses):
-            resting = replace(progress, state="resting", job=_again(progress.job, failure, self._pauses[again]))
+        elif failure.transient and times < len(self._pauses):
+            resting = replace(progress, state="resting", job=again(progress.job, failure, self._pauses[times]))
             self._put(resting)
             self._resting += 1
-            return (Wait(job=resting.job, seconds=self._pauses[again]),)
+            return (Wait(job=resting.job, seconds=self._pauses[times]),)
         else:
             mend = self._heal and not failure.hopeless
             self._put(replace(progress, state="broken" if mend else "failed"))
@@ -178,12 +196,48 @@ class Machine:
 
     def _after_mend(self, event: MendDone) -> None:
         progress = self._expect(event.job, "mending")
-        if event.better is None or self._stopped:
-            told = replace(progress, proposal=event.proposal, obstacles=event.obstacles, remedy=event.remedy)
+        circle = self._grow(event.better, event.more) if event.better is not None and not self._stopped else ""
+        if event.better is None or self._stopped or circle:
+            obstacles = (*event.obstacles, circle) if circle else event.obstacles
+            told = replace(progress, proposal=event.proposal, obstacles=obstacles, remedy=event.remedy)
             self._put(given_up(told))
         else:
-            self._rewire(event.better)
             self._put(replace(progress, state="waiting", job=event.better, built=None, why=None))
+
+    def _grow(self, job: Job, more: More) -> str:
+        """Have a changed job wait for what it needs now, new jobs among it; or tell of the circle that this would close."""
+        new = tuple(each for each in more.jobs if each.id not in self._jobs)
+        circle = self._graph.circle(job, new, waits=lambda identity: self._published(identity) is None)
+        if circle:
+            pins = {each.id: each.pin for each in (*new, job)}
+            return describe(pins[i] if i in pins else self._jobs[i].job.pin for i in circle)
+        for each in more.jobs:
+            if each.id in self._grown:
+                self._ask_also(each)
+        self._take_in(new, more.weights)
+        self._rewire(job)
+        return ""
+
+    def _take_in(self, new: Sequence[Job], weights: Mapping[JobId, Weight]) -> None:
+        self._graph.add(new)
+        for job in new:
+            self._jobs[job.id] = Progress(job=job)
+            self._changed[job.id] = None
+            self._open[job.id] = sum(self._published(need) is None for need in self._graph.needs[job.id])
+            self._lacks[job.id] = {need for need in self._graph.beside[job.id] if self._published(need) is None}
+            if job.after in self._jobs and self._jobs[job.after].state not in FINAL:
+                self._locked.add(job.id)
+        self._left += len(new)
+        self._grown.update(job.id for job in new)
+        urgent = urgency_of_new(new, self._graph, weights, self._urgent)
+        self._urgent |= urgent
+        self._floor.add(urgent, weights)
+
+    def _ask_also(self, job: Job) -> None:
+        """Two jobs may turn out to need the same: whichever was quicker, the report names both."""
+        known = self._jobs[job.id]
+        via = tuple(sorted({*known.job.via, *job.via}))
+        self._jobs[job.id] = replace(known, job=replace(known.job, via=via))
 
     def _rewire(self, job: Job) -> None:
         """Have a changed job wait for what it needs now."""
@@ -332,42 +386,9 @@ class Machine:
         return replace(command, cpus=cpus) if cpus else command
 
     def _command(self, progress: Progress) -> Command:
-        job = progress.job
-        match progress.state:
-            case "waiting":
-                self._put(replace(progress, state="building"))
-                return Build(job=job, made={need: made for need in job.needs if (made := self._published(need))})
-            case "built":
-                assert progress.built is not None
-                self._put(replace(progress, state="verifying"))
-                tags = tags_of(progress.built.wheel.filename)
-                proofs = tuple(proof for proof in job.proofs if proof.target.rank(tags) is not None)
-                beside = {need: wheel for need in job.beside if (wheel := self._built(need))}
-                return Verify(job=job, built=progress.built, proofs=proofs, made=beside)
-            case "verified":
-                assert progress.verified is not None
-                self._put(replace(progress, state="publishing"))
-                return Publish(job=job, verified=progress.verified)
-            case _:
-                assert isinstance(progress.failure, Failed), "what is left is broken"
-                self._put(replace(progress, state="mending"))
-                return Mend(job=job, failure=progress.failure)
+        state, command = next_command(progress, self._jobs)
+        self._put(replace(progress, state=state))
+        return command
 
     def _published(self, need: JobId) -> Published | None:
-        other = self._jobs.get(need)
-        return other.published if other else None
-
-    def _built(self, need: JobId) -> Built | None:
-        other = self._jobs.get(need)
-        if other is None:
-            return None
-        return other.built or (other.published.verified.built if other.published else None)
-
-
-def _again(job: Job, failure: Failed, pause: float) -> Job:
-    """Return the job with a trial that changes nothing but the hour."""
-    change = Change(
-        kind="again", what=f"after {pause:.0f} s", why=failure.diagnosis.summary, base=job.recipe, recipe=job.recipe, pause_s=pause
-    )
-    trial = Trial(attempt=failure.attempt, stage=failure.stage, diagnosis=failure.diagnosis, mend=change)
-    return replace(job, trials=(*job.trials, trial))
+        return published(need, self._jobs)

@@ -10,6 +10,7 @@ from farm.model.healing import mended
 from farm.model.job import make_job_id
 from farm.model.outcome import Failed, TimedOut
 from farm.model.report import Tried
+from farm.survey.tell import job_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 
 
 def tally(rows: Iterable[Row], jobs: Iterable[Progress]) -> tuple[Row, ...]:
-    """Return the rows with what became of those that were to be built."""
+    """Return the rows with what became of those that were to be built, and of what turned out to be needed for that."""
     ended = {progress.job.id: progress for progress in jobs}
-    return tuple(
-        _after(row, ended[identity], ended) if (identity := make_job_id(row.name, row.version, row.target)) in ended else row
-        for row in rows
-    )
+    told = [(make_job_id(row.name, row.version, row.target), row) for row in rows]
+    # In an order that does not tell who was quicker.
+    told += [(identity, job_row(ended[identity].job)) for identity in sorted(ended.keys() - {identity for identity, _ in told})]
+    return tuple(_after(row, ended[identity], ended) if identity in ended else row for identity, row in told)
 
 
 def _after(row: Row, progress: Progress, jobs: dict[JobId, Progress]) -> Row:

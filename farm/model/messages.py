@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from farm.model.healing import Mend as Change
     from farm.model.job import Job, JobId, Proof
+    from farm.model.load import Weight
     from farm.model.outcome import Built, Failed, Published, TimedOut, Verified
 
 
@@ -65,9 +66,27 @@ Order = Command | Wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class More:
+    """Jobs that a running plan gains, in an order in which they can run, and what they are expected to take.
+
+    What is in the plan already stays as it is there.
+    """
+
+    jobs: tuple[Job, ...] = ()
+    weights: Mapping[JobId, Weight] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildDone:
+    """`better` is a job whose build failed for want of what its backend named, as it is to be built once that is there.
+
+    It needs what it `named`, for which `more` may have to be built first.
+    """
+
     job: JobId
     outcome: Built | Failed | TimedOut
+    better: Job | None = None
+    more: More = field(default_factory=More)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +106,8 @@ class MendDone:
     """`better` is the job as it is to be tried next, None when nothing is left; `proposal` is what a person may want to do.
 
     `obstacles` say what could not be tried, and why; `remedy` what a person has to do, where that is more than the diagnosis knows.
-    `certain` unless somebody who was asked did not answer: another day there may be more to try.
+    `certain` unless somebody who was asked did not answer: another day there may be more to try. `more` is what `better` needs built
+    first and the plan may not have.
     """
 
     job: JobId
@@ -96,6 +116,7 @@ class MendDone:
     obstacles: tuple[str, ...] = ()
     remedy: str = ""
     certain: bool = True
+    more: More = field(default_factory=More)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,7 +80,7 @@ class Failed:
     """A build or a fetch failed. `stage`: "fetch", "requirements", "build", "check", "proof", "publish".
 
     `remembered` when it was not tried: `attempt` failed with the same inputs before. `hopeless` when healing it has been tried to
-    its end too.
+    its end too. `wants` are the requirements that the backend named and that could be built first.
     """
 
     attempt: str
@@ -89,6 +89,7 @@ class Failed:
     seconds: float
     remembered: bool = False
     hopeless: bool = False
+    wants: tuple[str, ...] = ()
 
     @property
     def transient(self) -> bool:

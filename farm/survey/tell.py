@@ -27,7 +27,7 @@ def rows(matrix: Matrix, plan: Plan) -> tuple[Row, ...]:
     told = {job_id(cell.pin, cell.target) for cell in matrix.cells}
     own = [_row(cell, refused) for cell in matrix.cells]
     own += [_unknown_row(entry, target) for entry in matrix.unsettled if entry.unknown for target in _where(entry, matrix)]
-    tools = [_job_row(job) for job in plan.jobs if job.id not in told]
+    tools = [job_row(job) for job in plan.jobs if job.id not in told]
     lost = [_refusal_row(refusal) for identity, refusal in refused.items() if identity not in told]
     return (*own, *tools, *lost)
 
@@ -98,7 +98,8 @@ def _refused(refusal: Refusal) -> State:
     return "unknown" if refusal.unknown else "refused"
 
 
-def _job_row(job: Job) -> Row:
+def job_row(job: Job) -> Row:
+    """Return the row of a job that only a build dependency asked for."""
     return Row(
         name=job.pin.name, version=str(job.pin.version), target=job.target.name, state="build",
         reason=f"{job.reason}; a build dependency", required_by=job.via,

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from farm.model.demand import Demand, IndexOptions
     from farm.model.gap import Matrix
     from farm.model.image import Family, ImageSpec
-    from farm.model.job import Plan, Recipe
+    from farm.model.job import Job, Plan, Recipe
     from farm.model.lock import Choice
     from farm.model.messages import Command, Event
     from farm.model.package import Pin
@@ -325,7 +325,7 @@ class Farm:
 
         def carried(command: Command) -> Event:
             event = carry(command, hands)
-            self._learn(event, plan)
+            self._learn(event, command.job)
             return event
 
         from farm.wire.loads import load, slots  # noqa: PLC0415 - the same
@@ -339,7 +339,7 @@ class Farm:
             remember_used(self, plan)
         return finished
 
-    def _learn(self, event: Event, plan: Plan) -> None:
+    def _learn(self, event: Event, job: Job) -> None:
         """Heed what a wheel says of itself, also when its proof then fails for want of a dependency that nobody foresaw."""
         from farm.adapters.wheel_metadata import metadata_of  # noqa: PLC0415 - only when something is built
         from farm.model.messages import BuildDone  # noqa: PLC0415 - the same
@@ -347,7 +347,6 @@ class Farm:
 
         if self._reading is None or not isinstance(event, BuildDone) or not isinstance(event.outcome, Built):
             return
-        job = next(job for job in plan.jobs if job.id == event.job)
         if job.direct is not None:
             return  # what it does not state was computed before anything was resolved
         text = metadata_of(event.outcome.wheel.path)

@@ -25,6 +25,7 @@ from farm.model.build import Limits
 from farm.model.demand import IndexOptions
 from farm.model.recipes import recipe_digest
 from farm.wire.keys import attest_ports
+from farm.wire.planner import RunPlanner
 from farm.wire.site import memory, network_variables, processors, proxies
 from farm.work.build import BuildPorts
 from farm.work.carry import Hands
@@ -155,6 +156,7 @@ class Workshop:
             providers=providers,
             sdists=reading.sdists,
             toolbox=reading,
+            planner=RunPlanner(farm, reading),
             upstream=reading.upstream,
             configured=settings.recipe,
             lessons=farm.lessons,

@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from farm.errors import FarmError, ImageError, UpstreamError
 from farm.model.attempt import Attempt
-from farm.model.build import BadSdist, BuildFailed, BuildRequest, IntegrityError, Limits
+from farm.model.build import BadSdist, BuildFailed, BuildRequest, IntegrityError, Limits, WheelsMissing
 from farm.model.inputs import Input, as_input, inputs_of
 from farm.model.job import job_key
 from farm.model.outcome import Built, Diagnosis, Failed, StagedWheel, TimedOut
@@ -113,9 +113,10 @@ def build(command: Build, attempt_id: str, ports: BuildPorts) -> Built | Failed 
         ports.catalogue.finish(replace(attempt, state="interrupted", ended=ports.clock.now(), summary=error.reason))
         raise
     _record(outcome, attempt, ports)
-    if not isinstance(outcome, Built) and attempt.key is not None and not ports.cancelled():
+    wants = isinstance(outcome, Failed) and outcome.wants
+    if not (isinstance(outcome, Built) or wants) and attempt.key is not None and not ports.cancelled():
         ports.memory.keep(attempt.key, command.job, outcome)
-    if not isinstance(outcome, Built):
+    if not (isinstance(outcome, Built) or wants):
         ports.progress.say(job.id, f"failed: {_told(outcome, ports)}")
     return outcome
 
@@ -197,11 +198,13 @@ class _Attempt:
         if asks and isinstance(outcome, Failed) and outcome.diagnosis.cause == "build-failed":
             explained = outcome if outcome.remembered else replace(outcome, diagnosis=self._explain(outcome.diagnosis))
             key = self.key
-            if not self._complete(request):
+            found = self._complete(request)
+            if not found:
                 return explained
+            # With what it wants it is another build: this failure is known, and asking it again is cheap.
             if key is not None and not outcome.remembered:
                 self._ports.memory.keep(key, self._job, outcome)
-            return self._keyed_build(request)
+            return found if isinstance(found, Failed) else self._keyed_build(request)
         return outcome
 
     def _keyed_build(self, request: BuildRequest) -> Built | Failed | TimedOut:
@@ -283,8 +286,8 @@ class _Attempt:
         assert path is not None, "a published wheel has its blob"
         return path
 
-    def _complete(self, request: BuildRequest) -> bool:
-        """Ask the backend what else it wants, and fetch that too. False when there is nothing more to have."""
+    def _complete(self, request: BuildRequest) -> bool | Failed:
+        """Ask the backend what else it wants, and fetch that too. False when nothing more is to be had, Failed where that has no wheel."""
         self._stage = "requirements"
         present = [name for name, _ in self._dependencies]
         try:
@@ -294,7 +297,11 @@ class _Attempt:
             return False
         if wanted:
             self._say(f"its backend also wants {', '.join(wanted)}")
-            for file in self._ports.toolbox.wheels(wanted, self._job.recipe, self._job.target):
+            try:
+                files = self._ports.toolbox.wheels(wanted, self._job.recipe, self._job.target)
+            except WheelsMissing as error:
+                return replace(self._failed(error.diagnosis), wants=tuple(wanted) if error.buildable else ())
+            for file in files:
                 if file.filename not in present:
                     self._add(request.wheels, path_of(file, self._ports), as_input(file))
         if len(self._dependencies) == len(present):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
+from farm.errors import UpstreamError
+from farm.model.build import BadSdist, BuildFailed, IntegrityError
 from farm.model.messages import Build, BuildDone, Command, Event, Mend, Publish, PublishDone, Verify, VerifyDone
-from farm.model.outcome import Published
+from farm.model.outcome import Diagnosis, Failed, Published
 from farm.work.build import BuildPorts, build
 from farm.work.learn import learned, proposed
 from farm.work.mend import MendPorts, mend
@@ -16,6 +18,7 @@ from farm.work.verify import VerifyPorts, verify
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from farm.errors import FarmError
     from farm.model.job import Job
     from farm.model.messages import MendDone
 
@@ -35,7 +38,7 @@ def carry(command: Command, hands: Hands) -> Event:
     """Do what a command says and return what came of it. The farm's own failures are raised."""
     match command:
         case Build():
-            return BuildDone(job=command.job.id, outcome=build(command, hands.new_attempt(command.job), hands.build))
+            return _built(command, hands)
         case Verify():
             return VerifyDone(job=command.job.id, outcome=verify(command, hands.verify))
         case Publish():
@@ -44,6 +47,35 @@ def carry(command: Command, hands: Hands) -> Event:
             return _mended(command, hands)
         case _:
             assert_never(command)
+
+
+def _built(command: Build, hands: Hands) -> BuildDone:
+    job, outcome = command.job, build(command, hands.new_attempt(command.job), hands.build)
+    wants = outcome.wants if isinstance(outcome, Failed) else ()
+    if not isinstance(outcome, Failed) or not wants or hands.build.cancelled():
+        return BuildDone(job=job.id, outcome=outcome)
+    say = hands.build.progress.say
+    failure = outcome
+    # Once a job: a backend that names something else each time would never end.
+    if not job.named:
+        try:
+            better, more = hands.mend.planner.plan(replace(job, named=wants))
+        except (BuildFailed, BadSdist, IntegrityError, UpstreamError) as error:
+            failure = _unplanned(outcome, error)
+        else:
+            say(job.id, f"its backend wants {', '.join(wants)}; built first: {', '.join(str(each.pin) for each in more.jobs) or 'nothing'}")
+            return BuildDone(job=job.id, outcome=outcome, better=better, more=more)
+    say(job.id, f"failed: {failure.diagnosis.summary}")
+    return BuildDone(job=job.id, outcome=failure)
+
+
+def _unplanned(outcome: Failed, error: FarmError) -> Failed:
+    """Return the failure of a job of which what its backend named cannot be planned."""
+    if isinstance(error, UpstreamError):
+        # Said of the fetch, which is tried again: the index may answer in a moment.
+        return replace(outcome, stage="fetch", diagnosis=Diagnosis(cause="network", summary=error.reason, remedy=error.solution), wants=())
+    summary = f"its backend also wants {', '.join(outcome.wants)}: {error.reason}"
+    return replace(outcome, diagnosis=replace(outcome.diagnosis, summary=summary, remedy=error.solution), wants=())
 
 
 def _published(command: Publish, hands: Hands) -> PublishDone:

@@ -10,7 +10,7 @@ from farm.errors import UpstreamError
 from farm.model.build import BadSdist, BuildFailed, IntegrityError, WheelsMissing
 from farm.model.healing import Clues, Trial
 from farm.model.job import Dependency
-from farm.model.messages import MendDone
+from farm.model.messages import MendDone, More
 from farm.model.package import Pin, make_pin
 from farm.model.releases import nearest_with_wheel
 from farm.model.requirements import required
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from farm.model.messages import Mend as MendCommand
     from farm.model.package import IndexFile, NormalizedName, Project, Version
     from farm.model.target import Target
-    from farm.ports import Images, Index, Lessons, Progress, Providers, Sdists, Toolbox
+    from farm.ports import Images, Index, Lessons, Planner, Progress, Providers, Sdists, Toolbox
 
 _OF_THE_ENVIRONMENT = ("build_requires", "build_constraints", "build_overrides", "cythonize")
 
@@ -53,6 +53,7 @@ class MendPorts:
     providers: Providers
     sdists: Sdists
     toolbox: Toolbox
+    planner: Planner
     upstream: Index
     configured: Callable[[Pin, Target], Recipe]
     lessons: Lessons
@@ -64,7 +65,6 @@ def mend(command: MendCommand, ports: MendPorts) -> MendDone:
     job, failure = command.job, command.failure
     impossible: set[tuple[MendKind, str]] = set()
     obstacles: list[str] = []
-    later: Mend | None = None
     ask = _Asking(job, ports)
     facts = ask.facts()
     case = Case(
@@ -79,25 +79,20 @@ def mend(command: MendCommand, ports: MendPorts) -> MendDone:
         if ports.mode == "propose" or not found.apply:
             return MendDone(job=job.id, proposal=found, certain=not ask.unanswered)
         try:
-            requires = _requires(job, found, ports)
+            better, more = _planned(job, found, ports)
         except (BuildFailed, BadSdist, IntegrityError, UpstreamError) as error:
             impossible.add((found.kind, found.what))
             obstacles.append(f"{found.text}: {error.reason.splitlines()[0]}")
-            if isinstance(error, WheelsMissing) and error.buildable:
-                later = later or found
             continue
         ports.progress.say(job.id, f"{failure.diagnosis.summary}: trying {found.text}")
         ports.pause(found.pause_s)
         trial = Trial(
             attempt=failure.attempt, stage=failure.stage, diagnosis=failure.diagnosis, mend=found
         )
-        better = replace(
-            job, recipe=found.recipe, image=found.image or job.image, requires=requires, trials=(*job.trials, trial)
-        )
-        return MendDone(job=job.id, better=better)
-    # A recipe in config.toml is planned with: the next run builds what this change lacks first.
+        better = replace(better, image=found.image or job.image, trials=(*job.trials, trial))
+        return MendDone(job=job.id, better=better, more=more)
     certain = not (ask.unanswered or ports.cancelled())
-    return MendDone(job=job.id, proposal=later, obstacles=tuple(obstacles), remedy=_nowhere(case, ask), certain=certain)
+    return MendDone(job=job.id, obstacles=tuple(obstacles), remedy=_nowhere(case, ask), certain=certain)
 
 
 def _nowhere(case: Case, ask: _Asking) -> str:
@@ -113,14 +108,23 @@ def _nowhere(case: Case, ask: _Asking) -> str:
     )
 
 
-def _requires(job: Job, found: Mend, ports: MendPorts) -> tuple[Dependency, ...]:
-    """Return the build environment under the new recipe. Fails as Toolbox.wheels and Sdists.facts do."""
+def _planned(job: Job, found: Mend, ports: MendPorts) -> tuple[Job, More]:
+    """Return the job with the build environment under the new recipe, and what of that has to be built first.
+
+    Fails as Toolbox.wheels, Sdists.facts and Planner.plan do.
+    """
     old, new = job.recipe, found.recipe
+    changed = replace(job, recipe=new)
     if all(getattr(old, part) == getattr(new, part) for part in _OF_THE_ENVIRONMENT):
-        return job.requires
+        return changed, More()
     facts = ports.sdists.facts(job.pin, job.sdist)
-    files = ports.toolbox.wheels(required(facts.build_requires, new), new, job.target)
-    return tuple(Dependency(pin=_pin(file), file=file, job=None) for file in files)
+    try:
+        files = ports.toolbox.wheels(required((*facts.build_requires, *job.named), new), new, job.target)
+    except WheelsMissing as error:
+        if not error.buildable:
+            raise
+        return ports.planner.plan(changed)
+    return replace(changed, requires=tuple(Dependency(pin=_pin(file), file=file, job=None) for file in files)), More()
 
 
 def _pin(file: IndexFile) -> Pin:

@@ -40,7 +40,7 @@ class FakeIndex:
 
 @dataclass(kw_only=True)
 class FakeResolver:
-    """`ports.Resolver` that pins every required name, and everything it depends on, to the version given."""
+    """`ports.Resolver` that pins every required name, and everything it depends on, to the version given, or that a constraint names."""
 
     versions: Mapping[str, str]
     depends: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -55,12 +55,13 @@ class FakeResolver:
         self.asked.append(names)
         if self.conflicts.intersection(names):
             return Unresolved(target=target, explanation=f"no version of {names[0]} fits")
+        bound = {entry.name: str(entry.pinned) for entry in demand.constraints if entry.pinned is not None}
         found: dict[str, str] = {}
         todo = list(names)
         while todo:
             name = todo.pop(0)
             if name not in found:
-                found[name] = self.versions[name]
+                found[name] = bound.get(name) or self.versions[name]
                 todo.extend(self.depends.get(name, ()))
         pins = tuple(
             ResolvedPin(

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING
 
 from farm.adapters.attestations import BuildNotes
 from farm.adapters.contents import WheelContents
 from farm.errors import UpstreamError
-from farm.model.build import BuildRequest, IntegrityError, Limits, ProofRequest, WheelFacts, WheelsMissing
+from farm.model.build import BuildFailed, BuildRequest, IntegrityError, Limits, ProofRequest, WheelFacts, WheelsMissing
 from farm.model.healing import Candidate, Clues
 from farm.model.image import Image, ImageSpec
-from farm.model.job import Recipe, SdistFacts
+from farm.model.job import Dependency, Recipe, SdistFacts
+from farm.model.messages import More
 from farm.model.outcome import Check, Diagnosis, Failed, StagedWheel, TimedOut, Verdict
 from farm.model.package import Digest
 from farm.work.build import BuildPorts
@@ -203,6 +204,25 @@ class FakeToolbox:
 
 
 @dataclass(kw_only=True)
+class FakePlanner:
+    """ports.Planner: a job needs these `jobs` too, or cannot be planned because it `refuses`; `down` when the index does not answer."""
+
+    jobs: tuple[Job, ...] = ()
+    refuses: str = ""
+    down: int = 0
+    asked: list[Job] = field(default_factory=list)
+
+    def plan(self, job: Job) -> tuple[Job, More]:
+        self.asked.append(job)
+        if len(self.asked) <= self.down:
+            raise UpstreamError("the index did not answer", solution="try again")
+        if self.refuses:
+            raise BuildFailed(Diagnosis(cause="missing-python-build-dep", summary=self.refuses, remedy="a recipe"))
+        more = tuple(Dependency(pin=each.pin, file=None, job=each.id) for each in self.jobs)
+        return replace(job, requires=(*job.requires, *more)), More(jobs=self.jobs)
+
+
+@dataclass(kw_only=True)
 class FakeProviders:
     """ports.Providers: (kind, name) of a need maps to the packages that have it; `down` when the database cannot be had."""
 
@@ -335,6 +355,7 @@ class Bench:
     tagger: FakeTagger
     providers: FakeProviders = field(default_factory=FakeProviders)
     lessons: FakeLessons = field(default_factory=FakeLessons)
+    planner: FakePlanner = field(default_factory=FakePlanner)
     scanner: FakeScanner = field(default_factory=FakeScanner)
     paused: list[float] = field(default_factory=list)
     mode: HealMode = "apply"
@@ -351,7 +372,7 @@ class Bench:
         return MendPorts(
             mode=self.mode, memory=LIMITS.memory, most_memory=4 * LIMITS.memory, pause=self.paused.append,
             cancelled=lambda: self.stopped, images=self.images, providers=self.providers, sdists=self.sdists, toolbox=self.toolbox,
-            upstream=self.upstream, configured=lambda _pin, _target: Recipe(), lessons=self.lessons, progress=self.progress,
+            planner=self.planner, upstream=self.upstream, configured=lambda _pin, _target: Recipe(), lessons=self.lessons, progress=self.progress,
         )  # fmt: skip
 
     def hands(self) -> Hands:

@@ -20,7 +20,7 @@ from farm.work.carry import carry
 from farm.work.mend import mend
 from tests.fakes import nouns
 from tests.fakes.index import FakeIndex
-from tests.fakes.work import Bench, FakeImages, FakeProviders, FakeToolbox, StaticSdists, make_bench, makes
+from tests.fakes.work import Bench, FakeImages, FakePlanner, FakeProviders, FakeToolbox, StaticSdists, make_bench, makes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,16 +167,30 @@ def test_a_missing_build_requirement_is_fetched_and_written_into_the_sources(ben
     assert bench.lessons.kept[0].python == "cp311"
 
 
-def test_a_change_whose_wheel_is_missing_is_told_and_proposed_since_a_recipe_is_planned_with(bench: Bench) -> None:
+def test_a_change_whose_wheel_is_missing_has_that_built_first(bench: Bench) -> None:
+    line = "ModuleNotFoundError: No module named 'pybind11'"
+    bench.builder.result = broken_until(lambda recipe: "" if "pybind11" in recipe.build_requires else line)
+    bench.toolbox = FakeToolbox(files={}, missing="its build asks for pybind11 3.0, of which there is no wheel")
+    demo, tool = nouns.job("demo==1.0"), nouns.job("pybind11==3.0", kind="pure")
+    done = mend(Mend(job=demo, failure=lacks(line)), replace(bench.mend_ports(), planner=FakePlanner(jobs=(tool,))))
+    assert done.better is not None
+    assert (done.better.recipe.build_requires, done.better.needs, done.more.jobs) == (("pybind11",), (tool.id,), (tool,))
+
+
+def lacks(line: str) -> Failed:
+    module = Diagnosis(cause="missing-python-build-dep", summary=line, line=line, subject="pybind11", confidence="high")
+    return Failed(attempt="a0", stage="build", diagnosis=module, seconds=0.0)
+
+
+def test_a_change_whose_wheel_is_missing_and_cannot_be_planned_is_told(bench: Bench) -> None:
     bench.builder.result = broken_until(lambda _: "ModuleNotFoundError: No module named 'pybind11'")
     bench.toolbox = FakeToolbox(files={}, missing="its build asks for pybind11 3.0, of which there is no wheel")
+    bench.planner.refuses = "a circle of build dependencies: demo==1.0 needs pybind11==3.0 needs demo==1.0"
     progress = run(bench, nouns.job("demo==1.0"))
     report = Report(rows=tally((row(progress.job),), (progress,)))
     cell = json.loads(report_json(report, 1))["packages"][0]["cells"][progress.job.target.name]
-    assert cell["obstacles"] == ["build requirement pybind11: its build asks for pybind11 3.0, of which there is no wheel"]
-    assert cell["proposal"] == "build requirement pybind11"
-    assert "could not be tried: build requirement pybind11: its build asks" in reasons(report)
-    assert bench.lessons.kept[0].proposed
+    assert cell["obstacles"] == [f"build requirement pybind11: {bench.planner.refuses}"]
+    assert "could not be tried: build requirement pybind11: a circle" in reasons(report)
 
 
 def test_what_no_package_of_the_image_has_is_told_with_its_name(bench: Bench) -> None:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
 from farm.model.demand import Demand, Origin, Requirement
 from farm.model.image import ImageSpec, of_variant
 from farm.model.job import Plan, Recipe
 from farm.survey.detect import DetectPolicy
-from farm.survey.plan import PlanPorts, plan
+from farm.survey.plan import NoPlan, PlanPorts, plan, plan_more
 from farm.survey.survey import survey
 from tests.fakes.index import FakeIndex, FakeResolver, FakeSdists
-from tests.fakes.nouns import CP311, CP313, IMAGE, canonical, project
+from tests.fakes.nouns import CP311, CP313, IMAGE, canonical, index_file, job, project
+
+if TYPE_CHECKING:
+    from farm.model.job import Job
+    from farm.model.package import Project
 
 SETUPTOOLS = project("setuptools", "setuptools-80.0-py3-none-any.whl")
 
@@ -92,6 +101,86 @@ def test_a_circle_of_build_dependencies_is_refused_with_its_chain() -> None:
     assert made.jobs == ()
     assert {str(refusal.pin) for refusal in made.refused} == {"egg==1", "hen==1"}
     assert any("egg==1 needs hen==1 needs egg==1" in refusal.reason for refusal in made.refused)
+
+
+def poultry(*hens: str, egg_wants: str = "hen", from_source: tuple[str, ...] = (), conflicts: frozenset[str] = frozenset()) -> Plan:
+    """egg is built with hen, of which 2 is the newest and has no wheel, and which is built with egg."""
+    return planned(
+        project("egg", "egg-1.tar.gz"),
+        project("hen", "hen-2.tar.gz", *hens),
+        wants=["egg"],
+        resolver=FakeResolver(versions={"egg": "1", "hen": "2"}, conflicts=conflicts),
+        sdists=FakeSdists(requires={"egg": (egg_wants,), "hen": ("egg",)}),
+        from_source=from_source,
+    )
+
+
+def test_a_circle_is_broken_by_the_newest_other_release_that_has_a_wheel_and_what_only_the_circle_needed_goes() -> None:
+    made = poultry("hen-0.9-py3-none-any.whl", "hen-1-py3-none-any.whl", "hen-1.5-cp39-cp39-win_amd64.whl", "hen-3a1-py3-none-any.whl")
+    assert made.refused == ()
+    (egg,) = made.jobs
+    assert [d.file.filename for d in egg.requires if d.file] == ["hen-1-py3-none-any.whl"]
+    circle = "a circle of build dependencies: egg==1 needs hen==2 needs egg==1"
+    assert made.notes == (f"egg==1 for {CP311} is built with hen==1, of which there is a wheel, to break {circle}",)
+
+
+def test_a_circle_stays_one_where_the_requirement_or_the_policy_rules_the_wheels_out() -> None:
+    wheel = "hen-1-py3-none-any.whl"
+    for made in (poultry(wheel, egg_wants="hen>=2"), poultry(wheel, from_source=("hen",))):
+        assert (made.jobs, made.notes) == ((), ())
+        assert {str(refusal.pin) for refusal in made.refused} == {"egg==1", "hen==2"}
+        assert all("build-constraints" in refusal.remedy for refusal in made.refused)
+
+
+def test_a_yanked_wheel_breaks_no_circle() -> None:
+    hen = replace(project("hen", "hen-2.tar.gz"), files=(index_file("hen-2.tar.gz"), index_file("hen-1-py3-none-any.whl", yanked=True)))
+    made = planned(
+        project("egg", "egg-1.tar.gz"), hen, wants=["egg"], resolver=FakeResolver(versions={"egg": "1", "hen": "2"}),
+        sdists=FakeSdists(requires={"egg": ("hen",), "hen": ("egg",)}),
+    )  # fmt: skip
+    assert len(made.refused) == 2
+
+
+def more(wanted: Job, *pages: Project, requires: dict[str, tuple[str, ...]], versions: dict[str, str]) -> tuple[Job, Plan]:
+    ports = PlanPorts(
+        upstream=FakeIndex(SETUPTOOLS, *pages), farm=FakeIndex(), resolver=FakeResolver(versions={"setuptools": "80.0", **versions}),
+        sdists=FakeSdists(requires=requires), image=lambda _target, _variant: IMAGE, recipe=lambda _pin, _target: Recipe(),
+    )  # fmt: skip
+    return plan_more(wanted, DetectPolicy(), ports)
+
+
+DEMO = replace(job("demo==1"), named=("tool>=1",))
+
+
+def test_what_a_backend_named_is_planned_with_all_that_it_needs_itself() -> None:
+    better, made = more(
+        DEMO, project("tool", "tool-2.tar.gz"), project("deep", "deep-3.tar.gz"),
+        requires={"demo": ("setuptools",), "tool": ("deep",), "deep": ("setuptools",)}, versions={"tool": "2", "deep": "3"},
+    )  # fmt: skip
+    deep, tool = made.jobs
+    assert (str(deep.pin), str(tool.pin), tool.needs, better.needs) == ("deep==3", "tool==2", (deep.id,), (tool.id,))
+    assert [d.file.filename for d in better.requires if d.file] == ["setuptools-80.0-py3-none-any.whl"]
+    assert (tool.via, tool.wanted) == (("demo==1 (build requirement)",), False)
+    assert replace(better, requires=DEMO.requires) == DEMO
+
+
+def test_what_needs_the_job_that_asks_for_it_is_a_circle_named_as_any_or_broken_as_any() -> None:
+    def asked(*wheels: str) -> tuple[Job, Plan]:
+        pages = project("tool", "tool-2.tar.gz", *wheels), project("demo", "demo-1.tar.gz")
+        return more(DEMO, *pages, requires={"demo": ("setuptools",), "tool": ("demo",)}, versions={"tool": "2", "demo": "1"})
+
+    with pytest.raises(NoPlan, match=r"demo==1 needs tool==2 needs demo==1; no other release .* build-constraint in a recipe"):
+        asked()
+    better, made = asked("tool-1-py3-none-any.whl")
+    assert (better.needs, made.jobs, len(made.notes)) == ((), (), 1)
+
+
+def test_what_cannot_be_had_is_refused_with_its_reason() -> None:
+    with pytest.raises(NoPlan, match="its build dependency tool==2 cannot be had"):
+        more(DEMO, project("tool", "tool-2-cp39-cp39-win_amd64.whl"), requires={"demo": ()}, versions={"tool": "2"})
+    broken = project("tool", "tool-2.tar.gz"), project("deep", "deep-1-cp39-cp39-win_amd64.whl")
+    with pytest.raises(NoPlan, match=r"it needs tool==2, which cannot be had: its build dependency deep==1"):
+        more(DEMO, *broken, requires={"demo": (), "tool": ("deep",)}, versions={"tool": "2", "deep": "1"})
 
 
 def test_what_needs_a_refused_job_is_refused_too() -> None:
