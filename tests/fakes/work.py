@@ -372,7 +372,8 @@ class Bench:
         return MendPorts(
             mode=self.mode, memory=LIMITS.memory, most_memory=4 * LIMITS.memory, pause=self.paused.append,
             cancelled=lambda: self.stopped, images=self.images, providers=self.providers, sdists=self.sdists, toolbox=self.toolbox,
-            planner=self.planner, upstream=self.upstream, configured=lambda _pin, _target: Recipe(), lessons=self.lessons, progress=self.progress,
+            planner=self.planner, upstream=self.upstream, configured=lambda _pin, _target: Recipe(), lessons=self.lessons,
+            progress=self.progress,
         )  # fmt: skip
 
     def hands(self) -> Hands:
