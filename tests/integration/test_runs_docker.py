@@ -151,3 +151,17 @@ def test_a_changed_recipe_rebuilds_with_a_build_tag_and_the_same_inputs_are_neve
     assert there()[:2] == ("farm-wheel", "docopt-0.6.2-1-py2.py3-none-any.whl")
     assert there("--rebuild") == ("built", "docopt-0.6.2-1-py2.py3-none-any.whl", "the same inputs had been built before")
     assert there()[:2] == ("farm-wheel", "docopt-0.6.2-1-py2.py3-none-any.whl")
+
+
+def test_what_only_the_backend_names_and_has_no_wheel_is_built_first_in_the_same_run(slow: Slow) -> None:
+    config = (slow.folder / "config.toml").read_text()
+    slow.write("config.toml", f'{config}[build]\nheal = "off"\n')
+    project(slow, "wants-what-has-no-wheel")
+    code, out, err = slow.farm(*BUILD)
+    assert (code, cell(out, "wants-what-has-no-wheel")["state"]) == (0, "built"), f"{out}\n{err[-3000:]}"
+    package = next(p for p in json.loads(out)["packages"] if p["name"] == "docopt")
+    tool = package["cells"][TARGET.name]
+    assert (tool["state"], tool["file"]) == ("built", "docopt-0.6.2-py2.py3-none-any.whl")
+    assert package["required_by"] == ["farm-wants-what-has-no-wheel==1.0 (build requirement)"]
+    assert "built first: docopt==0.6.2" in err
+    assert states(slow) == ["published", "published", "failed"]

@@ -20,7 +20,7 @@ from farm.work.carry import carry
 from farm.work.mend import mend
 from tests.fakes import nouns
 from tests.fakes.index import FakeIndex
-from tests.fakes.work import Bench, FakeImages, FakePlanner, FakeProviders, FakeToolbox, StaticSdists, make_bench, makes
+from tests.fakes.work import Bench, FakeImages, FakeInspector, FakePlanner, FakeProviders, FakeToolbox, StaticSdists, make_bench, makes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from farm.engine.progress import Progress
     from farm.errors import FarmError
-    from farm.model.build import BuildRequest
+    from farm.model.build import BuildRequest, WheelFacts
     from farm.model.healing import HealMode
     from farm.model.job import Job
     from farm.model.outcome import StagedWheel
@@ -333,19 +333,28 @@ def test_a_wheel_that_lacks_its_optional_binary_is_healed_by_what_the_log_says_b
 def wants_cffi(request: BuildRequest) -> StagedWheel | Failed:
     """A front end: it fails at once while what the backend wants is not among the wheels; cffi itself builds."""
     if request.job.pin.name == "cffi":
-        return makes("cffi-1.0-py3-none-any.whl")(request)
+        return makes("cffi-1.0-cp311-cp311-manylinux_2_36_x86_64.whl", b"cffi")(request)
     if any(wheel.name.startswith("cffi-") for wheel in request.wheels.iterdir()):
         return makes(WHEEL)(request)
     request.log.write_text("ERROR Missing dependencies: cffi\n")
     return Failed(attempt=request.attempt, stage="build", diagnosis=Diagnosis(cause="build-failed", summary="it broke"), seconds=0.0)
 
 
+class ByName(FakeInspector):
+    """Each wheel says of itself what its name does."""
+
+    def inspect(self, wheel: Path) -> WheelFacts:
+        name, version, *_ = wheel.name.split("-")
+        text = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        return replace(super().inspect(wheel), metadata=text.encode(), modules=(name,))
+
+
 @pytest.fixture
 def asking(bench: Bench) -> Bench:
-    bench.mode = "off"
+    bench.mode, bench.inspector = "off", ByName(facts=bench.inspector.facts)
     bench.builder.wants, bench.builder.result = ("cffi",), wants_cffi
     bench.toolbox = FakeToolbox(files={}, missing="its build asks for cffi 1.0, of which there is no wheel")
-    bench.planner.jobs = (replace(nouns.job("cffi==1.0", kind="pure"), wanted=False, via=("demo==1.0 (build requirement)",)),)
+    bench.planner.jobs = (replace(nouns.job("cffi==1.0"), wanted=False, via=("demo==1.0 (build requirement)",)),)
     return bench
 
 
@@ -363,7 +372,7 @@ DEMO = replace(nouns.job("demo==1.0"), asks=True)
 def test_what_a_backend_names_and_has_no_wheel_is_built_first_whether_failures_are_healed_or_not(asking: Bench) -> None:
     ended = whole(asking, DEMO)
     assert {name: progress.state for name, progress in ended.items()} == {"demo": "published", "cffi": "published"}
-    assert asking.builder.wheels == [[], [], ["cffi-1.0-py3-none-any.whl"]]
+    assert asking.builder.wheels == [[], [], ["cffi-1.0-cp311-cp311-manylinux_2_36_x86_64.whl"]]
     assert [job.named for job in asking.planner.asked] == [("cffi",)]
     assert f"{DEMO.id}: its backend wants cffi; built first: cffi==1.0" in asking.progress.said
     report = Report(rows=tally((row(DEMO),), ended.values()))
