@@ -20,7 +20,17 @@ from farm.work.carry import carry
 from farm.work.mend import mend
 from tests.fakes import nouns
 from tests.fakes.index import FakeIndex
-from tests.fakes.work import Bench, FakeImages, FakeInspector, FakePlanner, FakeProviders, FakeToolbox, StaticSdists, make_bench, makes
+from tests.fakes.work import (
+    Bench,
+    FakeImages,
+    FakeInspector,
+    FakePlanner,
+    FakeProviders,
+    FakeToolbox,
+    StaticSdists,
+    make_bench,
+    makes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
