@@ -105,7 +105,7 @@ def _survey(farm: Farm, demand: Demand) -> Checked:
     )
     report = Report(
         targets=tuple(target.name for target in matrix.targets), rows=made, problems=problems(matrix),
-        notes=farm.notes(), dry_run=True, cost=cost,
+        notes=tuple(dict.fromkeys((*farm.notes(), *plan.notes))), dry_run=True, cost=cost,
     )  # fmt: skip
     origins = (*(entry.origin for entry in demand.requirements), *(entry.origin for entry in demand.direct))
     places = {str(origin): origin.column for origin in origins}

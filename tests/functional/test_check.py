@@ -106,6 +106,13 @@ def test_a_build_dependency_without_a_wheel_is_listed(index: IndexServer, shell:
     assert "setuptools" in done.out
     assert "a circle of build dependencies" in done.out
 
+    # The release before it has a wheel.
+    add_wheel(index, "setuptools", "79.0")
+    done = shell.run("check", "-r", "requirements.txt", "--refresh")
+    assert done.code == 1
+    assert f"note: setuptools==80.0 for {TARGET} is built with setuptools==79.0, of which there is a wheel" in done.out + done.err
+    assert "cannot be planned" not in done.out
+
 
 def test_github_annotates_the_line_that_leads_to_a_gap(index: IndexServer, stocked: Shell) -> None:
     stocked.requirements("# ours", "  app==1.0 # a comment")
