@@ -43,10 +43,9 @@ _CHANGING = re.compile(r"/tmp/[^\s'\":]+|0x[0-9a-f]+|\d+")  # noqa: S108 - a pat
 _NO_BINARY = "This does not look like a platform wheel"
 _LACKING = re.compile(r"(?P<name>lib[\w.+-]+\.so[.\d]*): cannot open shared object file")
 # Not libGL: it has to be the one of the machine's graphics driver.
-_GRAFTED = (
-    "libICE.so.6", "libSM.so.6", "libX11.so.6", "libXext.so.6", "libXrender.so.1", "libatomic.so.1", "libexpat.so.1", "libglib-2.0.so.0",
-    "libgobject-2.0.so.0", "libgthread-2.0.so.0", "libz.so.1",
-)  # fmt: skip
+_LEAVES = ("libICE.so.6", "libSM.so.6", "libX11.so.6", "libXext.so.6", "libXrender.so.1", "libatomic.so.1", "libexpat.so.1", "libz.so.1")
+_GLIB = ("libglib-2.0.so.0", "libgobject-2.0.so.0", "libgthread-2.0.so.0")
+"""For a person to bring along: a second GLib in a process has types and main loops of its own, and no import shows that."""
 _IMPORTING = re.compile(r"^imports (?P<module>\w+) on ")
 _DEFAULT_INCLUDE = re.compile(r"^usr/include/(?:\w+-linux-\w+/)?$")
 PACKAGES_FAILED = "system-packages"
@@ -221,10 +220,19 @@ def _again(case: Case, diagnosis: Diagnosis) -> Iterator[Change]:
 def _graft(case: Case, diagnosis: Diagnosis) -> Iterator[Change]:
     """A library that PEP 513 and 600 let wheels expect of every system; the clean room, like many a container, lacks it."""
     lacking = _LACKING.search(diagnosis.line)
-    if case.job.kind == "native" and lacking and lacking["name"] in _GRAFTED:
-        yield Change(
-            kind="graft", what=lacking["name"], edit=lambda recipe: replace(recipe, graft=tuple(dict.fromkeys((*recipe.graft, *_GRAFTED))))
-        )
+    if case.job.kind != "native" or not lacking:
+        return
+    if lacking["name"] in _LEAVES:
+        yield _brought_along(lacking["name"], _LEAVES)
+    if lacking["name"] in _GLIB:
+        yield replace(_brought_along(lacking["name"], _GLIB), apply=False)
+
+
+def _brought_along(what: str, libraries: tuple[str, ...]) -> Change:
+    def edit(recipe: Recipe) -> Recipe:
+        return replace(recipe, graft=tuple(dict.fromkeys((*recipe.graft, *libraries))))
+
+    return Change(kind="graft", what=what, edit=edit)
 
 
 def _skip(_case: Case, diagnosis: Diagnosis) -> Iterator[Change]:
