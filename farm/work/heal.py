@@ -10,6 +10,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from farm.model.build import at_once
 from farm.model.healing import MOST_ATTEMPTS, REQUIREMENT_FAILED, Mend, Need, mended
 from farm.work.heal_build import api, bounds, cmake, old_names, override, pyo3, requires, utf8, version
 from farm.work.heal_case import Case, Change, together_with, with_environment, with_flags
@@ -24,10 +25,8 @@ if TYPE_CHECKING:
     from farm.model.outcome import Diagnosis
 
 _CANDIDATES = 3
-_FEWER_JOBS = (
-    ("CARGO_BUILD_JOBS", "1"), ("CMAKE_BUILD_PARALLEL_LEVEL", "1"), ("DIST_EXTRA_CONFIG", "/dev/null"), ("MAKEFLAGS", "-j1"),
-    ("MAX_JOBS", "1"), ("NPY_NUM_BUILD_JOBS", "1"),
-)  # fmt: skip
+# setuptools has no variable for it, but for the file that asks for more.
+_ONE_JOB = tuple(sorted((at_once(1) | {"DIST_EXTRA_CONFIG": "/dev/null"}).items()))
 _WARNING = re.compile(r"-W(?:error=)?(?P<name>[a-z][a-z0-9+=-]+)")
 _FIXED_WIDTH = re.compile(r"\bu?int(?:8|16|32|64|ptr)_t\b")
 _OLD_CXX = re.compile(
@@ -203,7 +202,7 @@ def _images(case: Case, _: Diagnosis) -> Iterator[Change]:
 
 
 def _memory(case: Case, _: Diagnosis) -> Iterator[Change]:
-    yield replace(with_environment(_FEWER_JOBS), what="one job at a time")
+    yield replace(with_environment(_ONE_JOB), what="one job at a time")
     more = min(2 * max(case.memory, case.job.recipe.memory), case.most_memory)
     if more > max(case.memory, case.job.recipe.memory):
         yield Change(kind="memory", what=f"{more >> 20} MiB", edit=lambda recipe: replace(recipe, memory=more))
