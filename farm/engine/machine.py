@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from farm.model.job import Job, JobId, Plan
 
+
 class ImpossibleEvent(AssertionError):  # noqa: N818 - names the thing
     """An event that the job's state does not allow: a fault of the driver. The message tells the job's story."""
 
