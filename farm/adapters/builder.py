@@ -144,7 +144,9 @@ class _Attempt:
             return None
         if not ran.ok:
             return frontend.failure(ran, "building")
-        found = self._collect(staged / "made" / "out", (shlex.join(frontend.build_command(self._request)),))
+        commands = (*frontend.before_build(self._request), frontend.build_command(self._request))
+        repaired = (f"{repair} repair --plat auto",) if repair else ()
+        found = self._collect(staged / "made" / "out", (*map(shlex.join, commands), *repaired))
         name = parse_wheel_name(found.filename) if isinstance(found, StagedWheel) else None
         if name is not None and not name.pure and not any(tag.platform.startswith("many") for tag in name.tags):
             (self._request.out / name.filename).unlink()

@@ -1,7 +1,7 @@
 """Native wheels: cibuildwheel on the host drives a build container and repairs what comes out with auditwheel.
 
-Package code runs as nobody, with dropped capabilities, no-new-privileges, no mount and no network. Nothing of the sdist's own
-[tool.cibuildwheel] is read: our file is given in its place.
+Package code runs as nobody, with dropped capabilities, no-new-privileges, nothing of the host mounted and no network unless the
+recipe leaves it on. Nothing of the sdist's own [tool.cibuildwheel] is read: our file is given in its place.
 """
 
 from __future__ import annotations
@@ -148,9 +148,14 @@ def commands(request: BuildRequest) -> tuple[str, ...]:
     frontend = ("python", "-m", "build", request.folder, "--wheel", "--installer=uv", *build_arguments(request))
     return (
         f"cibuildwheel=={version('cibuildwheel')} --only {identifier(request.job.target)} {request.folder}",
+        *filter(None, (_before(request),)),
         shlex.join(frontend),
         _repair(request),
     )
+
+
+def _before(request: BuildRequest) -> str:
+    return f"python -I {SCRIPT} {PROJECT}" if request.job.recipe.cythonize else ""
 
 
 def _repair(request: BuildRequest) -> str:
@@ -171,7 +176,7 @@ def config(host: ContainerHost, request: BuildRequest) -> str:
         "audit-command": "",
         "audit-requires": [],
         "before-all": "",
-        "before-build": f"python -I {SCRIPT} {PROJECT}" if request.job.recipe.cythonize else "",
+        "before-build": _before(request),
         "test-command": "",
         "environment": {},
         "repair-wheel-command": _repair(request),

@@ -1,7 +1,7 @@
 """What compilers made before: ccache and sccache in a volume of the engine, so that building again compiles only what changed.
 
 A volume is shared by builds that trust each other and by no others: whoever writes an object into it decides what a later build takes
-for its own. docs/decisions/0023 says who that is.
+for its own. docs/decisions/0022 says who that is.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """One container for one piece of strangers' work: made bare, filled by tar, bounded, and always removed.
 
-A container gets no mount, no docker socket, no capability, no credential, no stdin, and a network only when asked.
+A container gets nothing of the host mounted (at most a volume of what compilers made, `compiled`), no docker socket, no capability,
+no credential, no stdin, and a network only when asked.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from farm.adapters.container import Container, ContainerPlan
 from farm.adapters.old_names import REQUIREMENT, write_wheel
 from farm.adapters.sandbox import HOME
 from farm.adapters.source_tree import add_build_requires, unpack
-from farm.model.build import BuildFailed
+from farm.model.build import BuildFailed, at_once
 from farm.model.outcome import Diagnosis
 
 if TYPE_CHECKING:
@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from farm.model.target import Target
 
 PROJECT = "/project"
-SCRIPT = f"{PROJECT}/cythonize.py"
+_SCRIPT = "cythonize.py"
+SCRIPT = f"{PROJECT}/{_SCRIPT}"
+"""Writes C anew before the build, where the recipe asks for it."""
 _ENVIRONMENT = "/tmp/build-env"  # noqa: S108 - a path inside the container
 _ANSWER = f"{PROJECT}/answer.json"
 _ANSWER_BYTES = 16 << 20
 _SETUP_CFG = "parallel.cfg"
-_JOBS = ("CMAKE_BUILD_PARALLEL_LEVEL", "NPY_NUM_BUILD_JOBS", "CARGO_BUILD_JOBS", "MAX_JOBS")
 _WHEEL_BYTES = 4 << 30
 _REPAIR = f"""
 cd {PROJECT}/out
@@ -86,7 +87,7 @@ def stage(host: ContainerHost, request: BuildRequest, folder: Path) -> None:
     if recipe.old_names:
         write_wheel(folder / "wheels")
     if recipe.cythonize:
-        (folder / "cythonize.py").write_bytes(files("farm.adapters.scripts").joinpath("cythonize.py").read_bytes())
+        (folder / _SCRIPT).write_bytes(files("farm.adapters.scripts").joinpath(_SCRIPT).read_bytes())
     if request.crates is not None:
         shutil.copytree(request.crates, folder / "crates", symlinks=True)
 
@@ -103,7 +104,7 @@ def build_environment(request: BuildRequest) -> dict[str, str]:
     """
     links = f"{PROJECT}/wheels"
     jobs = _jobs(request)
-    parallel = dict.fromkeys(_JOBS, str(jobs)) | {"MAKEFLAGS": f"-j{jobs}"} if request.limits.cpus else {}
+    parallel = at_once(jobs) if request.limits.cpus else {}
     if jobs > 1:
         # setuptools reads this file beside the project's own setup.cfg (setuptools, "DIST_EXTRA_CONFIG").
         parallel["DIST_EXTRA_CONFIG"] = f"{PROJECT}/{_SETUP_CFG}"
@@ -144,6 +145,11 @@ def build_arguments(request: BuildRequest) -> tuple[str, ...]:
     return (f"--env-dir={_ENVIRONMENT}", *settings) if request.image.spec.family == "debian" else settings
 
 
+def before_build(request: BuildRequest) -> tuple[tuple[str, ...], ...]:
+    """Return the commands that come before the build: none, or the one that writes C anew. It never fails: the build tells more."""
+    return ((f"{interpreter(request.job.target)}/bin/python", "-I", SCRIPT, PROJECT),) if request.job.recipe.cythonize else ()
+
+
 def build_command(request: BuildRequest) -> tuple[str, ...]:
     """Return what builds a wheel of the sources, `/project/package` but for a second build, into `/project/out`."""
     return (
@@ -159,6 +165,8 @@ def build_wheels(host: ContainerHost, request: BuildRequest, folder: Path, secon
     """
     with Container(host, plan_of(host, request, seconds)) as container:
         container.put(inside(folder) | {f"{PROJECT}/out": empty(folder)})
+        for argv in before_build(request):
+            container.run(argv, log=request.log)
         ran = container.run(build_command(request), log=request.log)
         if ran.ok and repair:
             ran = container.run(("sh", "-ec", _REPAIR.replace("REPAIR", repair)), log=request.log)
@@ -246,7 +254,7 @@ def plan_of(host: ContainerHost, request: BuildRequest, seconds: float) -> Conta
 
 def inside(folder: Path) -> dict[str, Path | bytes]:
     """Return what of a staged folder goes where in the container."""
-    parts = [part for part in ("package", "package-again", "wheels", "crates", _SETUP_CFG) if (folder / part).exists()]
+    parts = [part for part in ("package", "package-again", "wheels", "crates", _SETUP_CFG, _SCRIPT) if (folder / part).exists()]
     return {PROJECT: empty(folder), HOME: empty(folder), **{f"{PROJECT}/{part}": folder / part for part in parts}}
 
 

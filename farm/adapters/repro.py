@@ -50,6 +50,8 @@ def visit(host: ContainerHost, wanted: Visit) -> Visited:
         with Container(host, frontend.plan_of(host, request, request.limits.seconds)) as container:
             argv = frontend.build_command(request)
             container.put(frontend.inside(folder) | {f"{PROJECT}/out": frontend.empty(folder), AGAIN: _script(argv)})
+            for before_it in frontend.before_build(request):
+                container.run(before_it, log=request.log)
             built = container.run(argv, log=request.log).code if wanted.build else None
             container.get(PACKAGE, folder / "before", _TREE_BYTES)
             if wanted.command is None:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-
 INPUTS = ".inputs.json"
 """What comes after an attempt's id in the name of the file that says what it was given; it is beside the log."""
 QUESTION = "-metadata-"

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from farm.config import PATCH_FIELDS, RECIPE_FIELDS
+from farm.model.recipes import LISTS, TABLES, key, single_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,11 +23,14 @@ _EXAMPLES = {
     "environment": '{ CFLAGS = "-O1" }',
     "config-settings": '{ "--build-option" = "--with-example" }',
     "build-requires": '["setuptools-scm"]',
+    "build-overrides": '["numpy==1.23.2"]',
     "build-constraints": '["cython<3"]',
     "kind": '"pure"',
     "skip-imports": '{ example_gui = "needs a display" }',
     "smoke-test": '"import example; assert example.answer() == 42"',
     "graft": '["libX11.so.6"]',
+    "cythonize": '"cython<3.1"',
+    "old-names": "true",
     "allow-instructions": '"only for our own cluster, Haswell and later"',
     "memory": '"8GiB"',
     "cpus": "2",
@@ -64,41 +68,24 @@ def keys(content: Recipe) -> Iterator[str]:
     if content.system_packages:
         families = ", ".join(f"{family} = {_texts(names)}" for family, names in content.system_packages)
         yield f"system-packages = {{ {families} }}"
-    tables = {"environment": content.environment, "config-settings": content.config_settings, "skip-imports": content.skip_imports}
-    for key, pairs in tables.items():
-        if pairs:
-            yield f"{key} = {{ {', '.join(f'{text(name)} = {text(value)}' for name, value in pairs)} }}"
-    lists = {
-        "build-requires": content.build_requires, "build-overrides": content.build_overrides,
-        "build-constraints": content.build_constraints, "graft": content.graft,
-        "smoke-test": content.smoke_test,
-    }  # fmt: skip
-    for key, names in lists.items():
-        if names:
-            yield f"{key} = {_texts(names)}"
-    words = (
-        ("variant", content.variant), ("kind", content.kind), ("cythonize", content.cythonize),
-        ("allow-instructions", content.allow_instructions),
-    )  # fmt: skip
-    for key, name in words:
-        if name:
-            yield f"{key} = {text(name)}"
-    if content.old_names:
-        yield "old-names = true"
-    yield from _resources(content)
-    if content.network:
-        yield f"network = {text(content.network_reason) if content.network_reason else 'true'}"
+    for name in TABLES:
+        if pairs := getattr(content, name):
+            yield f"{key(name)} = {{ {', '.join(f'{text(one)} = {text(value)}' for one, value in pairs)} }}"
+    for name in LISTS:
+        if name != "patches" and (texts := getattr(content, name)):
+            yield f"{key(name)} = {_texts(texts)}"
+    single = {name: getattr(content, name) for name in single_fields()} | {"network": content.network_reason or content.network}
+    yield from (f"{key(name)} = {_value(name, value)}" for name, value in single.items() if value)
 
 
-def _resources(content: Recipe) -> Iterator[str]:
-    if content.memory:
-        yield f'memory = "{content.memory / (1 << 20):.10g}MiB"'
-    if content.cpus:
-        yield f"cpus = {content.cpus}"
-    if content.time_limit:
-        yield f"time-limit = {content.time_limit}"
-    if content.exclusive:
-        yield "exclusive = true"
+def _value(name: str, value: str | float | bool | tuple[str, ...]) -> str:
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, tuple):
+        return _texts(value)
+    if isinstance(value, bool):
+        return "true"
+    return f'"{value / (1 << 20):.10g}MiB"' if name == "memory" else str(value)
 
 
 def _patches(found: Iterable[Patch], name: str) -> Iterator[str]:

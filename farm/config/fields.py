@@ -44,7 +44,7 @@ FIELDS: tuple[Field, ...] = tuple(
          "Further upstream indexes; used with `url`. Without `url`, pip's own extra indexes are used."),
         ("index.private", "private", values.texts, "a list of name patterns", "[]", 'Names that are never asked upstream, e.g. `["acme-*"]`.'),
         ("index.ttl", "index_ttl", values.seconds, 'a duration such as "10m"', '"10m"', "How long an upstream page is used without asking again."),
-        ("index.timeout", "index_timeout", values.seconds, 'a duration such as "60s"', '"60s"', "How long one answer of the upstream index may take."),
+        ("index.timeout", "index_timeout", values.wait, 'a duration such as "60s", or 0', "0", "How long the upstream index may be silent before it counts as down. 0: as long as pip on this machine waits (its `timeout`)."),
         ("images.family", "image_family", values.choice("auto", "official", "debian"), '"auto", "official" or "debian"', '"auto"',
          "Which builder images to use: `auto` takes the official manylinux and musllinux ones where they are at hand or can be pulled, else Debian's."),
         ("images.debian-mirror", "debian_mirror", values.text, "a URL", '""',

@@ -75,6 +75,11 @@ def seconds(value: Any) -> float:
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
 
 
+def wait(value: Any) -> float:
+    """Return the seconds of a duration, 0 for 0."""
+    return 0.0 if value == 0 and not isinstance(value, bool) else seconds(value)
+
+
 def age(value: Any) -> float:
     """Return the seconds of 0, "36h", "7d", "2w"."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([hdw])", value) if isinstance(value, str) else None

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from farm.model.package import Digest, NormalizedName, Version
 
 State = Literal["building", "built", "proven", "published", "failed", "timed-out", "rejected", "interrupted", "skipped"]
+FAILED: frozenset[State] = frozenset({"failed", "timed-out", "rejected"})
+"""The states of attempts that ended without a wheel for a reason of the package's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

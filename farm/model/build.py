@@ -106,6 +106,12 @@ class BuildRequest:
         return 2 if count == 1 else 1
 
 
+def at_once(jobs: int) -> dict[str, str]:
+    """Return the variables that tell make, CMake, numpy's distutils, cargo, and torch's and others' setup.py how much to do at once."""
+    names = ("CARGO_BUILD_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL", "MAX_JOBS", "NPY_NUM_BUILD_JOBS")
+    return dict.fromkeys(names, str(jobs)) | {"MAKEFLAGS": f"-j{jobs}"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProofRequest:
     """A wheel and everything it needs at run time, to be installed with no index at all on `target`'s runtime image.

@@ -1,4 +1,7 @@
-"""What one attempt at a build was given, so that it can be given again."""
+"""What one attempt at a build was given, so that it can be given again (`farm repro`).
+
+Written before the build, of failed ones too; `provenance.BuildFacts` are written after one that made a wheel, and tell what came of it.
+"""
 
 from __future__ import annotations
 

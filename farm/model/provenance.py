@@ -77,7 +77,9 @@ class Reproduction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildFacts:
-    """What is remembered of a build that made a wheel, beside its log, until that is removed.
+    """What is remembered of a build that made a wheel, beside its log, until that is removed: what its statement tells.
+
+    How to do any build again, also one that failed, is in `farm.model.inputs`.
 
     `attempt` is the one that built, and has the log; `image` the engine's ID of the builder image and `reference` its name.
     `dependencies` are (file name, sha256) of the build environment. `epoch` is SOURCE_DATE_EPOCH.

@@ -56,7 +56,7 @@ class Settings:
     extra_index_urls: tuple[str, ...] = ()
     private: tuple[str, ...] = ()
     index_ttl: float = 600.0
-    index_timeout: float = 60.0
+    index_timeout: float = 0.0
     image_family: Literal["auto", "official", "debian"] = "auto"
     debian_mirror: str = ""
     image_bases: tuple[tuple[str, str], ...] = ()

@@ -137,6 +137,7 @@ class Farm:
         """The upstream index as pip on this machine has it, or as config.toml says."""
         given = {"PIP_INDEX_URL": self.settings.index_url} if self.settings.index_url else {}
         settings = read_settings(self._pip_machine({**self.env, **given}))
+        settings = replace(settings, timeout=self.settings.index_timeout or settings.timeout)
         return with_indexes(settings, self.settings.index_url, self.settings.extra_index_urls) if given else settings
 
     def _pip_machine(self, env: Mapping[str, str]) -> PipMachine:

@@ -25,6 +25,7 @@ from farm.model.build import Limits
 from farm.model.demand import IndexOptions
 from farm.model.recipes import recipe_digest
 from farm.wire.keys import attest_ports
+from farm.wire.loads import share
 from farm.wire.planner import RunPlanner
 from farm.wire.site import memory, network_variables, processors, proxies
 from farm.work.build import BuildPorts
@@ -60,9 +61,8 @@ class Workshop:
             site=network_variables(farm.pip, farm.env),
             output=self._output,
         )
-        share = max(1.0, processors() / farm.jobs)
         self._limits = Limits(
-            seconds=settings.time_limit, memory=settings.memory, processes=settings.processes, cpus=share, disk=settings.disk,
+            seconds=settings.time_limit, memory=settings.memory, processes=settings.processes, cpus=share(farm), disk=settings.disk,
             most_cpus=float(processors()),
         )  # fmt: skip
 

@@ -23,6 +23,11 @@ def slots(farm: Farm) -> int:
     return farm.settings.jobs or 2 * processors()
 
 
+def share(farm: Farm) -> float:
+    """Return the processors of each build when as many as the user wants are under way."""
+    return max(1.0, processors() / farm.jobs)
+
+
 def load(farm: Farm, plan: Plan) -> Load:
     """Return the machine's memory and processors, and each job's weight by what the catalogue knows of such builds."""
     names = tuple(dict.fromkeys(job.pin.name for job in plan.jobs))
@@ -30,9 +35,9 @@ def load(farm: Farm, plan: Plan) -> Load:
         PastBuild(name=name, version=version, target=target, seconds=seconds)
         for name, version, target, seconds in farm.store.catalogue.durations(names)
     ]
-    room, share = memory(), max(1.0, processors() / farm.jobs)
+    room = memory()
     step = max(1, room // STEPS)
     # Rounded down to the floor's steps: so many unseen builds as the user wants must fit beside each other.
-    fair = Fair(memory=min(farm.settings.memory, max(step, room // farm.jobs // step * step)), cpus=int(share * 8) / 8)
+    fair = Fair(memory=min(farm.settings.memory, max(step, room // farm.jobs // step * step)), cpus=int(share(farm) * 8) / 8)
     known = weights(plan.jobs, past, farm.records.usages.of(names), fair)
     return Load(memory=room, cpus=max(float(processors()), farm.jobs * fair.cpus), weights=known)

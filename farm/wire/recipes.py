@@ -11,6 +11,7 @@ from farm.adapters import patches
 from farm.adapters.image_files import ImageFiles
 from farm.adapters.source_tree import unpack
 from farm.errors import FarmError, UpstreamError, UsageError
+from farm.model.attempt import FAILED
 from farm.model.demand import IndexOptions
 from farm.model.package import Pin
 from farm.model.recipes import Said, said
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 _PATCHES = ("*.patch", "*.diff")
 _TELLING = ("pyproject.toml", "Cargo.toml", "Cargo.lock")
-_FAILED = frozenset({"failed", "timed-out", "rejected"})
 _LAST = 200
 
 
@@ -147,7 +147,7 @@ def shown(farm: Farm, pin: Pin, target: Target) -> tuple[Said, ...]:
 def known(farm: Farm, name: NormalizedName, version: Version | None) -> Known:
     """Return what the sdist of a version (None: the newest) and the last failed build of a project tell."""
     attempts = farm.catalogue.attempts(name, _LAST)
-    failed = next((one for one in attempts if one.state in _FAILED and version in {None, one.version}), None)
+    failed = next((one for one in attempts if one.state in FAILED and version in {None, one.version}), None)
     facts, silence = None, ""
     try:
         version = version or newest(farm, name)

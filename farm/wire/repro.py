@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
 from farm.adapters.repro import Visit, visit
 from farm.errors import UsageError
+from farm.model.attempt import FAILED
 from farm.model.build import BuildRequest, Limits
 from farm.model.image import Image, parse_spec
 from farm.model.job import Job, job_id
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from farm.model.inputs import Input, Inputs
     from farm.wire.assembly import Farm
 
-_FAILED = frozenset({"failed", "timed-out", "rejected"})
 _LAST = 200
 
 
@@ -43,7 +41,7 @@ def find(farm: Farm, build: str) -> tuple[Attempt, Inputs]:
     found = farm.find_attempts(build)
     if not found:
         of_project = farm.catalogue.attempts(canonicalize_name(build), _LAST)
-        found = tuple(one for one in of_project if one.state in _FAILED)[:1]
+        found = tuple(one for one in of_project if one.state in FAILED)[:1]
     if len(found) != 1:
         what = "no failed build" if not found else f"{len(found)} builds ({', '.join(one.id for one in found[:5])})"
         reason = f"expected the id of a build or the name of a project that failed, found {what} for {build!r}"
@@ -63,23 +61,20 @@ def visited(farm: Farm, inputs: Inputs, wish: Wish) -> tuple[Visited, str]:
     workshop = Workshop(farm)
     ports = workshop.hands().build
     job = _job(inputs)
-    with tempfile.TemporaryDirectory(prefix="farm-repro-") as scratch:
-        wheels = Path(scratch)
+    image, note = _image(farm, inputs, job)
+    attempt = farm.new_id()
+    with farm.rooms.room(attempt) as room:
+        wheels = room.folder("wheels")
         for dependency in inputs.dependencies:
-            (wheels / dependency.filename).symlink_to(path_of(_file(dependency), ports))
-        image, note = _image(farm, inputs, job)
-        attempt = farm.new_id()
-        with farm.rooms.room(attempt) as room:
-            sdist = ports.downloads.fetch(job.sdist)
-            crates = ports.crates.vendor(job, image, sdist, room.log) if job.rust else None
-            limits = Limits(
-                seconds=wish.seconds, memory=inputs.memory, processes=inputs.processes, cpus=inputs.cpus, disk=inputs.disk
-            )
-            request = BuildRequest(
-                job=job, image=image, sdist=sdist, wheels=wheels, crates=crates, log=room.log, out=room.folder("out"), attempt=attempt,
-                limits=limits, epoch=inputs.epoch,
-            )  # fmt: skip
-            return visit(workshop.host, Visit(request=request, command=wish.command, build=wish.build)), note
+            room.place(path_of(_file(dependency), ports), wheels, dependency.filename)
+        sdist = ports.downloads.fetch(job.sdist)
+        crates = ports.crates.vendor(job, image, sdist, room.log) if job.rust else None
+        limits = Limits(seconds=wish.seconds, memory=inputs.memory, processes=inputs.processes, cpus=inputs.cpus, disk=inputs.disk)
+        request = BuildRequest(
+            job=job, image=image, sdist=sdist, wheels=wheels, crates=crates, log=room.log, out=room.folder("out"), attempt=attempt,
+            limits=limits, epoch=inputs.epoch,
+        )  # fmt: skip
+        return visit(workshop.host, Visit(request=request, command=wish.command, build=wish.build)), note
 
 
 def _job(inputs: Inputs) -> Job:

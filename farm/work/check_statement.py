@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from farm.model.attestation import Envelope, PublicKey
 
 
-
 def check_statements(
     subject: Subject, envelopes: Sequence[Envelope], keys: Sequence[PublicKey], holds: Callable[[PublicKey, bytes, bytes], bool]
 ) -> Verification:

@@ -10,6 +10,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from farm.model.build import at_once
 from farm.model.healing import MOST_ATTEMPTS, REQUIREMENT_FAILED, Mend, Need, mended
 from farm.work.heal_build import api, bounds, cmake, old_names, override, pyo3, requires, utf8, version
 from farm.work.heal_case import Case, Change, together_with, with_environment, with_flags
@@ -24,10 +25,8 @@ if TYPE_CHECKING:
     from farm.model.outcome import Diagnosis
 
 _CANDIDATES = 3
-_FEWER_JOBS = (
-    ("CARGO_BUILD_JOBS", "1"), ("CMAKE_BUILD_PARALLEL_LEVEL", "1"), ("DIST_EXTRA_CONFIG", "/dev/null"), ("MAKEFLAGS", "-j1"),
-    ("MAX_JOBS", "1"), ("NPY_NUM_BUILD_JOBS", "1"),
-)  # fmt: skip
+# setuptools has no variable for it, but for the file that asks for more.
+_ONE_JOB = tuple(sorted((at_once(1) | {"DIST_EXTRA_CONFIG": "/dev/null"}).items()))
 _WARNING = re.compile(r"-W(?:error=)?(?P<name>[a-z][a-z0-9+=-]+)")
 _FIXED_WIDTH = re.compile(r"\bu?int(?:8|16|32|64|ptr)_t\b")
 _OLD_CXX = re.compile(
@@ -43,10 +42,9 @@ _CHANGING = re.compile(r"/tmp/[^\s'\":]+|0x[0-9a-f]+|\d+")  # noqa: S108 - a pat
 _NO_BINARY = "This does not look like a platform wheel"
 _LACKING = re.compile(r"(?P<name>lib[\w.+-]+\.so[.\d]*): cannot open shared object file")
 # Not libGL: it has to be the one of the machine's graphics driver.
-_GRAFTED = (
-    "libICE.so.6", "libSM.so.6", "libX11.so.6", "libXext.so.6", "libXrender.so.1", "libatomic.so.1", "libexpat.so.1", "libglib-2.0.so.0",
-    "libgobject-2.0.so.0", "libgthread-2.0.so.0", "libz.so.1",
-)  # fmt: skip
+_LEAVES = ("libICE.so.6", "libSM.so.6", "libX11.so.6", "libXext.so.6", "libXrender.so.1", "libatomic.so.1", "libexpat.so.1", "libz.so.1")
+_GLIB = ("libglib-2.0.so.0", "libgobject-2.0.so.0", "libgthread-2.0.so.0")
+"""For a person to bring along: a second GLib in a process has types and main loops of its own, and no import shows that."""
 _IMPORTING = re.compile(r"^imports (?P<module>\w+) on ")
 _DEFAULT_INCLUDE = re.compile(r"^usr/include/(?:\w+-linux-\w+/)?$")
 PACKAGES_FAILED = "system-packages"
@@ -204,7 +202,7 @@ def _images(case: Case, _: Diagnosis) -> Iterator[Change]:
 
 
 def _memory(case: Case, _: Diagnosis) -> Iterator[Change]:
-    yield replace(with_environment(_FEWER_JOBS), what="one job at a time")
+    yield replace(with_environment(_ONE_JOB), what="one job at a time")
     more = min(2 * max(case.memory, case.job.recipe.memory), case.most_memory)
     if more > max(case.memory, case.job.recipe.memory):
         yield Change(kind="memory", what=f"{more >> 20} MiB", edit=lambda recipe: replace(recipe, memory=more))
@@ -221,10 +219,19 @@ def _again(case: Case, diagnosis: Diagnosis) -> Iterator[Change]:
 def _graft(case: Case, diagnosis: Diagnosis) -> Iterator[Change]:
     """A library that PEP 513 and 600 let wheels expect of every system; the clean room, like many a container, lacks it."""
     lacking = _LACKING.search(diagnosis.line)
-    if case.job.kind == "native" and lacking and lacking["name"] in _GRAFTED:
-        yield Change(
-            kind="graft", what=lacking["name"], edit=lambda recipe: replace(recipe, graft=tuple(dict.fromkeys((*recipe.graft, *_GRAFTED))))
-        )
+    if case.job.kind != "native" or not lacking:
+        return
+    if lacking["name"] in _LEAVES:
+        yield _brought_along(lacking["name"], _LEAVES)
+    if lacking["name"] in _GLIB:
+        yield replace(_brought_along(lacking["name"], _GLIB), apply=False)
+
+
+def _brought_along(what: str, libraries: tuple[str, ...]) -> Change:
+    def edit(recipe: Recipe) -> Recipe:
+        return replace(recipe, graft=tuple(dict.fromkeys((*recipe.graft, *libraries))))
+
+    return Change(kind="graft", what=what, edit=edit)
 
 
 def _skip(_case: Case, diagnosis: Diagnosis) -> Iterator[Change]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from farm.model.job import Job, JobKey
     from farm.ports import Failures
 
-_LIMITED = frozenset({"out-of-memory", "timed-out", "too-many-processes", "too-much-output"})
+_LIMITED = frozenset({"out-of-memory", "timed-out", "too-many-processes", "too-much-disk", "too-much-output"})
 # Of these another build of the same may well succeed: the machine, the network or the farm is to blame.
 _PASSING = frozenset({"killed", "network", "disk-full", "configuration", "integrity"})
 _STAGES = frozenset({"build", "requirements"})
@@ -77,4 +77,4 @@ class Memory:
 
     def _bounds(self, job: Job) -> str:
         limits = self.limits.within(job.recipe)
-        return f"limits {json.dumps([limits.seconds, limits.memory, limits.processes])}"
+        return f"limits {json.dumps([limits.seconds, limits.memory, limits.processes, limits.disk])}"

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from farm.ports import Images, Index, Lessons, Planner, Progress, Providers, Sdists, Toolbox
 
 _OF_THE_ENVIRONMENT = ("build_requires", "build_constraints", "build_overrides", "cythonize")
-
-
 _FEW = 12
 """Look-ups for what a project's files name where each takes a container of its own; Debian's index answers in milliseconds."""
 
@@ -176,7 +174,6 @@ class _Asking:
             return self._ports.sdists.facts(self._job.pin, self._job.sdist)
         except (BadSdist, IntegrityError, UpstreamError):
             return None
-
 
     @cached_property
     def _clues(self) -> Clues:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from farm.errors import EngineError, FarmError, ImageError, StoreError
 from farm.model.build import BuildRequest
 from farm.model.image import of_variant
 from farm.model.job import Job, job_id
@@ -58,8 +57,3 @@ def _request(job: Job, facts: SdistFacts, room: Room, attempt: str, ports: Build
         for file in ports.toolbox.wheels((*wanted, *more), job.recipe, job.target):
             room.place(path_of(file, ports), folder, file.filename)
     return request
-
-
-def is_the_farms(error: FarmError) -> bool:
-    """True for failures that are the farm's and not the package's: they must not be taken for "no metadata"."""
-    return isinstance(error, EngineError | ImageError | StoreError)

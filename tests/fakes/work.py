@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from farm.adapters.attestations import BuildNotes
 from farm.adapters.contents import WheelContents
 from farm.errors import UpstreamError
-from farm.model.build import BuildFailed, BuildRequest, IntegrityError, Limits, ProofRequest, WheelFacts, WheelsMissing
+from farm.model.build import BuildFailed, BuildRequest, IntegrityError, Limits, WheelFacts, WheelsMissing
 from farm.model.healing import Candidate, Clues
 from farm.model.image import Image, ImageSpec
 from farm.model.job import Dependency, Recipe, SdistFacts
 from farm.model.messages import More
-from farm.model.outcome import Check, Diagnosis, Failed, StagedWheel, TimedOut, Verdict
+from farm.model.outcome import Diagnosis, Failed, StagedWheel, TimedOut
 from farm.model.package import Digest
 from farm.work.build import BuildPorts
 from farm.work.carry import Hands
@@ -28,6 +28,7 @@ from farm.work.publish import PublishPorts
 from farm.work.verify import VerifyPorts
 from tests.fakes.index import FakeIndex
 from tests.fakes.nouns import IMAGE
+from tests.fakes.proving import FakeInspector, FakeProver, FakeScanner, FakeTagger
 from tests.fakes.store import FakeCatalogue, FakeClock, FakeFailures, FakeLocks, FakeStore
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from farm.model.healing import HealMode, Learned, Need
     from farm.model.image import Role
     from farm.model.inputs import Inputs
-    from farm.model.instructions import Code, ScanRequest
     from farm.model.job import Job
     from farm.model.package import IndexFile, Pin
     from farm.model.provenance import Twice
@@ -130,7 +130,6 @@ class FakeImages:
             return base
         self.added.append(tuple(packages))
         return _image(base.spec, f"{base.digest} {' '.join(packages)}")
-
 
     def alternatives(self, target: Target) -> tuple[ImageSpec, ...]:
         return (self.choose(target, "builder"), *self.others)
@@ -255,60 +254,6 @@ class FakeProgress:
 
     def output(self, subject: str, line: str) -> None:
         self.said.append(f"{subject} | {line}")
-
-
-@dataclass(kw_only=True)
-class FakeTagger:
-    """ports.Tagger whose wheels end with their number; `refuses` finds no sound wheel in any."""
-
-    refuses: bool = False
-    asked: list[int] = field(default_factory=list)
-
-    def tagged(self, wheel: StagedWheel, number: int, folder: Path) -> StagedWheel | None:
-        self.asked.append(number)
-        if self.refuses:
-            return None
-        parts = wheel.filename.split("-")
-        path = folder / "-".join((*parts[:2], str(number), *parts[-3:]))
-        data = wheel.path.read_bytes() + f" {number}".encode()
-        path.write_bytes(data)
-        return StagedWheel(filename=path.name, path=path, sha256=Digest(hashlib.sha256(data).hexdigest()), size=len(data))
-
-
-@dataclass(kw_only=True)
-class FakeInspector:
-    facts: WheelFacts
-
-    def inspect(self, wheel: Path) -> WheelFacts:
-        assert wheel.is_file()
-        return self.facts
-
-
-@dataclass(kw_only=True)
-class FakeScanner:
-    """ports.Scanner that finds this code in every wheel."""
-
-    codes: tuple[Code, ...] = ()
-    asked: list[ScanRequest] = field(default_factory=list)
-
-    def scan(self, request: ScanRequest) -> tuple[Code, ...]:
-        assert request.wheel.is_file()
-        self.asked.append(request)
-        return self.codes
-
-
-@dataclass(kw_only=True)
-class FakeProver:
-    """ports.Prover; `fails` gives the detail of a failing import for some targets."""
-
-    fails: Mapping[Target, str] = field(default_factory=dict)
-    requests: list[ProofRequest] = field(default_factory=list)
-
-    def prove(self, request: ProofRequest) -> Verdict:
-        self.requests.append(request)
-        detail = self.fails.get(request.target)
-        checks = (Check(name="installs", ok=True), Check(name="imports", ok=detail is None, detail=detail or ""))
-        return Verdict(target=request.target, image=request.image.digest, checks=checks)
 
 
 @dataclass(kw_only=True)

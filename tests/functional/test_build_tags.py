@@ -21,8 +21,9 @@ from farm.work.naming import Naming
 from farm.work.publish import publish
 from farm.work.verify import verify
 from tests.fakes import nouns
+from tests.fakes.proving import FakeScanner
 from tests.fakes.store import FakeClock
-from tests.fakes.work import Bench, FakeScanner, make_bench, makes
+from tests.fakes.work import Bench, make_bench, makes
 from tests.functional.test_views_clients import run, serving
 from tests.unit.adapters.wheels import make_wheel
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.utils import canonicalize_name
 
-from farm.config.document import lines
+from farm.cli.recipe_text import keys
+from farm.config.document import Document, lines
+from farm.config.recipes import recipe_tables
 from farm.model.job import Patch, Recipe
 from farm.model.recipes import less, merged
 
 WORDS = st.sampled_from(("a", "b", "c", "d"))
 SETS = st.lists(WORDS, unique=True, max_size=3).map(tuple)
+BOUNDS = st.lists(st.sampled_from(("a<1", "b<2", "c!=3")), unique=True).map(tuple)
 PAIRS = st.dictionaries(WORDS, WORDS, max_size=3).map(lambda pairs: tuple(sorted(pairs.items())))
 PATCHES = SETS.map(lambda names: tuple(Patch(name=name, sha256=name, text="", reason="r", upstream="pending") for name in names))
 RECIPES = st.builds(
@@ -22,9 +28,11 @@ RECIPES = st.builds(
         lambda found: tuple(sorted(found.items()))
     ),
     variant=st.sampled_from(("", "bookworm", "trixie")), environment=PAIRS, config_settings=PAIRS, build_requires=SETS,
-    build_constraints=SETS, patches=PATCHES, kind=st.sampled_from((None, "native", "pure")), skip_imports=PAIRS, smoke_test=SETS,
+    build_constraints=BOUNDS, patches=PATCHES, kind=st.sampled_from((None, "native", "pure")), skip_imports=PAIRS, smoke_test=SETS,
     network=st.booleans(), network_reason=st.sampled_from(("", "x")), memory=st.integers(0, 3),
     cpus=st.sampled_from((0.0, 1.0, 2.0)), time_limit=st.sampled_from((0.0, 60.0)), exclusive=st.booleans(), graft=SETS,
+    cythonize=st.sampled_from(("", "cython<3")), old_names=st.booleans(), build_overrides=SETS,
+    allow_instructions=st.sampled_from(("", "x")),
 )  # fmt: skip
 
 
@@ -60,6 +68,16 @@ def test_an_empty_recipe_changes_nothing(recipe: Recipe) -> None:
 def test_what_is_taken_away_can_be_put_back(known: Recipe, more: Recipe) -> None:
     whole = merged(known, more)
     assert merged(known, less(whole, known)) == whole
+
+
+@given(RECIPES)
+def test_a_recipe_that_is_written_down_is_read_as_it_was(recipe: Recipe) -> None:
+    whole = replace(recipe, patches=(), network_reason=recipe.network_reason if recipe.network else "", memory=recipe.memory << 20)
+    written = "\n".join(keys(whole))
+    document = Document("x.toml", Path(), written)
+    (rule,) = recipe_tables({"demo": tomllib.loads(written)}, document)[canonicalize_name("demo")]
+    assert not document.faults
+    assert rule.recipe == whole
 
 
 HEADERS = st.sampled_from(("", "[t]", "[[a]]", "[a.s]", "[[a.p]]", "# [x]"))

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from farm.adapters.pipconfig import IndexSettings
+from farm.model.settings import Settings
+from farm.wire import Farm
 from farm.wire.site import image_variables, network_variables, proxies
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 INDEX = IndexSettings(url="https://index.example/simple", extra_urls=("https://u:secret@extra.example/simple",), proxy="http://pip.example:1")
 
@@ -36,3 +43,9 @@ def test_an_images_own_build_gets_them_all() -> None:
     told = image_variables(INDEX, default="https://default.example/simple")
     assert told["PIP_EXTRA_INDEX_URL"] == "https://u:secret@extra.example/simple"
     assert told["PIP_PROXY"] == "http://pip.example:1"
+
+
+def test_an_index_may_be_silent_as_long_as_the_farm_says_else_as_pip_does(tmp_path: Path) -> None:
+    environment = {"HOME": str(tmp_path), "PIP_CONFIG_FILE": "/dev/null", "PIP_TIMEOUT": "7"}
+    found = [Farm(Settings(store=tmp_path, index_timeout=seconds), environment).pip.timeout for seconds in (0.0, 3.0)]
+    assert found == [7.0, 3.0]

@@ -21,7 +21,6 @@ _PLATFORMS = (
     ("rhel", r"redhat-linux|\.el[6-9]\b|\.el10\b|\.fc\d\d\b|/usr/lib/rpm|\b(?:dnf|yum|microdnf) (?:-y )?install|manylinux_2_28|manylinux2014|/opt/rh/|\bCentOS\b|Fedora|AlmaLinux|Rocky|Red Hat"),
     ("debian", r"x86_64-linux-gnu|aarch64-linux-gnu|arm-linux-gnueabi|/dist-packages|\bapt(?:-get)? install|dpkg|[Dd]ebian|Ubuntu|lib/python3/dist-packages|/bin/sh: \d: |\bsh: \d+: "),
 )  # fmt: skip
-_PLATFORM_PATTERNS: dict[str, re.Pattern[str]] = {}
 _PYTHON = (
     r"(?:cpython-|cp|cpython)(3)(\d{1,2})(?:t)?(?:[-.]|\b)", r"[Pp]ython[/ -]?v?(\d)\.(\d{1,2})(?:\.\d+)?", r"(?:linux-\w+|macosx-[\w.]+|win-\w+|win32)-(\d)\.(\d{1,2})\b",
     r"\bpy(3)(\d{1,2})\b", r"Python(3)(\d{1,2})\b",

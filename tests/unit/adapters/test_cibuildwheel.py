@@ -9,7 +9,7 @@ import pytest
 from cibuildwheel.options import CommandLineArguments, Options
 from cibuildwheel.util import resources
 
-from farm.adapters import cibuildwheel, process
+from farm.adapters import cibuildwheel, frontend, process
 from farm.adapters.container import ContainerHost
 from farm.adapters.frontend import build_environment, interpreter, telling_line
 from farm.model.build import BuildRequest, Limits
@@ -190,3 +190,18 @@ def test_the_telling_line_names_the_error():
     )
     assert telling_line(("only this", "")) == "only this"
     assert telling_line(()) == ""
+
+
+@pytest.mark.parametrize(("cythonize", "count"), [("", 0), ("cython<3.1", 1)])
+def test_c_is_written_anew_before_the_build_by_either_way_of_building(tmp_path, cythonize, count):
+    asked = request(tmp_path, Recipe(cythonize=cythonize))
+    options = read_by_cibuildwheel(tmp_path, asked)
+    script = f"-I {frontend.SCRIPT} {frontend.PROJECT}"
+    assert [script in options.before_build, len(frontend.before_build(asked))] == [bool(count), count]
+    assert [script in " ".join(command) for command in frontend.before_build(asked)] == [True] * count
+    assert sum(script in command for command in cibuildwheel.commands(asked)) == count
+
+
+def test_the_script_that_writes_c_anew_goes_into_the_container(tmp_path):
+    (tmp_path / "cythonize.py").touch()
+    assert frontend.SCRIPT in frontend.inside(tmp_path)

@@ -298,6 +298,16 @@ def test_a_module_is_left_out_of_the_proof_only_by_a_person() -> None:
     assert (found.apply, [name for name, _ in found.recipe.skip_imports]) == (False, ["demo_server"])
 
 
+@pytest.mark.parametrize(("library", "applied"), [("libX11.so.6", True), ("libglib-2.0.so.0", False), ("libgobject-2.0.so.0", False)])
+def test_a_second_glib_comes_along_only_by_a_person(library: str, applied: bool) -> None:
+    diagnosis = Diagnosis(cause="rejected", summary="imports demo", line=f"ImportError: {library}: cannot open shared object file")
+    failure = Failed(attempt="a1", stage="proof", diagnosis=diagnosis, seconds=1.0)
+    found = next_mend(Case(job=nouns.job("demo==1.0"), failure=failure, find=lambda _: (), dated=lambda _: None))
+    assert found is not None
+    assert (found.apply, library in found.recipe.graft) == (applied, True)
+    assert ("libglib-2.0.so.0" in found.recipe.graft) is not applied
+
+
 def test_the_variant_that_a_recipe_names_is_not_exchanged() -> None:
     other = ImageSpec(family="debian", variant="trixie", arch="x86_64", role="builder")
     for variant, kind in (("", "image"), ("bookworm", None)):

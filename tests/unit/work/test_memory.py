@@ -71,6 +71,13 @@ def test_what_met_a_limit_is_tried_again_under_another_one(outcome: Failed | Tim
     assert memory(failures, retry=True).recall(KEY, JOB) is None
 
 
+def test_what_wrote_too_much_is_tried_again_with_more_room_on_the_disk() -> None:
+    failures = FakeFailures()
+    memory(failures).keep(KEY, JOB, failure("too-much-disk"))
+    assert memory(failures).recall(KEY, JOB) == replace(failure("too-much-disk"), remembered=True)
+    assert Memory(failures=failures, limits=replace(LIMITS, disk=LIMITS.disk + (1 << 30))).recall(KEY, JOB) is None
+
+
 def test_what_is_only_recalled_is_not_kept_as_if_it_were_new() -> None:
     book = memory()
     book.keep(KEY, JOB, replace(failure("unknown"), remembered=True))

@@ -15,7 +15,8 @@ from farm.work.build import build
 from farm.work.publish import publish
 from farm.work.verify import verify
 from tests.fakes import nouns
-from tests.fakes.work import Bench, FakeInspector, make_bench, makes
+from tests.fakes.proving import FakeInspector
+from tests.fakes.work import Bench, make_bench, makes
 
 if TYPE_CHECKING:
     from pathlib import Path
