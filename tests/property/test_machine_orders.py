@@ -99,11 +99,22 @@ def told(machine: Machine) -> tuple[Row, ...]:
     return tally(rows, machine.jobs)
 
 
+def told_apart(jobs: tuple[Job, ...], bad: set[JobId]) -> set[JobId]:
+    """Return the bad jobs without those whose wheel needs, when it runs, what hangs on another bad one: these are built beside that one,
+    and are failed or blocked by which of the two fails first.
+    """
+    by = {each.id: each for each in jobs}
+    hangs: dict[JobId, set[JobId]] = {}
+    for each in jobs:  # whatever a job needs stands before it
+        hangs[each.id] = {each.id}.union(*(hangs[need] for need in (*each.needs, *each.beside)))
+    return {one for one in bad if not any(hangs[other] & (bad - {one}) for other in by[one].beside)}
+
+
 @given(st.one_of(plans(), chained()), picks(), st.sampled_from([Build, Verify, Publish]), st.data())
 def test_the_same_report_for_any_order(
     jobs: tuple[Job, ...], chosen: Iterator[int], stage: type[Command], data: st.DataObject
 ) -> None:
-    bad = data.draw(st.sets(st.sampled_from([j.id for j in jobs]), max_size=2))
+    bad = told_apart(jobs, data.draw(st.sets(st.sampled_from([j.id for j in jobs]), max_size=2)))
     one = Machine(Plan(jobs=jobs), limit=3)
     other = Machine(Plan(jobs=jobs), limit=data.draw(st.integers(1, 5)), load=data.draw(loads(jobs)))
     drive(one, fail=bad, stage=stage)
