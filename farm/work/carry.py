@@ -93,17 +93,18 @@ def _mended(command: Mend, hands: Hands) -> MendDone:
     done = mend(command, hands.mend)
     job = command.job
     if done.better is None and done.certain:
-        _give_up(command, hands)
+        _give_up(command, done.remedy, hands)
     if done.proposal is not None and job.direct is None:
         now = hands.publish.clock.now()
         hands.mend.lessons.learn(proposed(job, command.failure, done.proposal, hands.mend.configured(job.pin, job.target), now))
     return done
 
 
-def _give_up(command: Mend, hands: Hands) -> None:
-    """Remember, under the inputs with which it began, that healing a job was tried to its end."""
+def _give_up(command: Mend, remedy: str, hands: Hands) -> None:
+    """Remember, under the inputs with which it began, that healing a job was tried to its end, and what a person has to do."""
     attempts = (*(trial.attempt for trial in command.job.trials), command.failure.attempt)
     tried = (hands.build.catalogue.attempt(attempt) for attempt in attempts)
     key = next((attempt.key for attempt in tried if attempt and attempt.key), None)
     if key is not None:
-        hands.build.memory.give_up(key, command.failure)
+        found = command.failure.diagnosis
+        hands.build.memory.give_up(key, replace(command.failure, diagnosis=replace(found, remedy=remedy or found.remedy)))

