@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,10 @@ _SMALL = 1 << 18
 _SHOWN = 500
 # The quotes around the name of what is missing are the tool's, also where a pattern took one of a pair along.
 _AROUND = " \t\"'`‘’“”"
+_HEADER = re.compile(r"\.(?:h|hh|hpp|hxx|inc)$")
+# gcc's and clang's "src/a.c:1:2: ", cl's "src\\a.c(1): ".
+_SOURCE = re.compile(r"^(?:[A-Za-z]:)?(?:[^:(]*[/\\])?(?P<stem>[\w.+-]+)\.(?:c|cc|cpp|cxx|m|mm)(?::\d+:|\(\d+\))")
+_LETTERS = re.compile(r"[^a-z]")
 _RANK: dict[Confidence, int] = {"none": 0, "low": 1, "medium": 2, "high": 3}
 
 
@@ -72,16 +77,19 @@ def explain(blocks: Iterable[bytes], knowledge: Knowledge, platform: str = "") -
     if choice is None:
         return _unknown(findings, facts)
     found = choice.candidate
-    trouble = Trouble(
-        cause=_cause(found, facts), subject=_subject(found)[:200], line=found.text, facts=facts, rule=found.rule
-    )
+    cause, confidence = _cause(found, facts), choice.confidence
+    if cause == "missing-system-header":
+        unheard, own = _unheard_of(_subject(found), knowledge), _own_header(found)
+        cause = "broken-sdist" if unheard and (own or _quoted(found)) and not _bound(found, facts) else cause
+        confidence = "medium" if confidence == "high" and (unheard or own) else confidence
+    trouble = Trouble(cause=cause, subject=_subject(found)[:200], line=found.text, facts=facts, rule=found.rule)
     return Explanation(
         cause=trouble.cause,
         subject=trouble.subject,
         summary=knowledge.remedies.summary(trouble),
         root_line=found.raw.strip(),
         line=found.number,
-        confidence=choice.confidence,
+        confidence=confidence,
         remedies=knowledge.remedies.of(trouble),
         facts=facts,
         farm=knowledge.remedies.farm(trouble),
@@ -95,6 +103,28 @@ def _cause(found: Candidate, facts: Facts) -> str:
     if missing and facts.package and canonicalize_name(found.subject.split(".")[0]) == facts.package:
         return "broken-sdist"
     return found.rule.cause
+
+
+def _unheard_of(header: str, knowledge: Knowledge) -> bool:
+    """Whether it is a header that no package has: the package's own, or one of a vendor."""
+    return bool(_HEADER.search(header)) and not knowledge.remedies.has_header(header)
+
+
+def _own_header(found: Candidate) -> bool:
+    """Whether a.c includes a.h, which is most often the source's own and was not packed; a library of that name may be meant as well."""
+    source = _SOURCE.search(found.text)
+    return source is not None and f"{source['stem']}." == found.subject[: found.subject.rfind(".") + 1]
+
+
+def _quoted(found: Candidate) -> bool:
+    """Whether the source includes it in quotes and without a directory, as it does its own headers."""
+    return any(f'#include "{found.subject}"' in line for line in found.after[:3]) and not set("/\\") & set(found.subject)
+
+
+def _bound(found: Candidate, facts: Facts) -> bool:
+    """Whether a header bears the package's name: it is then of the library that the package is the binding of."""
+    stem, package = (_LETTERS.sub("", name.lower()) for name in (found.subject.rsplit(".", 1)[0], facts.package))
+    return bool(package) and (stem in package or package in stem)
 
 
 def _subject(found: Candidate) -> str:

@@ -37,6 +37,7 @@ _PREFIX = re.compile(
   | [\w.-]{1,40}\ +\|\ (?=\S|\s)                          # docker compose
   | \|\ (?=\S)                                            # exception groups, quotes
   | remote:\s{1,9}
+  | \[\d+\|https?://[^\]\s]+\]\s?                         # lines of a CI log quoted as links
   | \[(?:pipenv[\w.]*|[ \d.]{1,7}s)\]:?\s               # pipenv, the Open Build Service
   | \d{4}/\d\d/\d\d\ \d\d:\d\d:\d\d\ (?:-\ \w+:\ )?      # loggers with slashes
   | -\ (?:INFO|DEBUG|ERROR|WARNING)\ -?:?\s | !\ (?=\S|\s)

@@ -103,6 +103,10 @@ class Remedies:
             fixed = (*fixed, *self._namesake(trouble.facts.package))
         return tuple(dict.fromkeys((*found, *fixed)))
 
+    def has_header(self, name: str) -> bool:
+        """Whether any Debian package has a header, by the name that it is included by."""
+        return bool(self._known(name) or self.index.header(name))
+
     def of(self, trouble: Trouble) -> tuple[Remedy, ...]:
         """Return the remedies by platform, the log's own first."""
         packages = self.packages(trouble)

@@ -35,6 +35,7 @@ _PROBES = re.compile(
 _COMPILED = re.compile(r":\d+:(?:\d+:)? |\bld: |cannot find -l|undefined reference|\(\d+\)\s?: ")
 # The line after it is a line of the source, whatever it says.
 _ECHO = re.compile(r'^File ".*", line \d+')
+_RAISING = re.compile(r"^raise [A-Z_a-z]")
 _RAISED = re.compile(r"^(?:\w+\.)*[A-Z]\w+(?::|$)|^(?:ERROR|error|fatal)\b")
 _PROBE_BEFORE = re.compile(
     r"^(?:-- )?(?:[Cc]hecking (?:for|whether|if)|[Tt]esting (?:for|if|whether)|Looking for|Compiling a test|Trying to compile)"
@@ -244,7 +245,7 @@ def _in_place(window: Window, place: tuple[int, int], number: int, read: _Read) 
 
 def candidates_of(blank: Candidate, meanings: Iterable[tuple[Rule, str]]) -> Iterator[Candidate]:
     """Yield a candidate for each meaning that what is around the line allows; a platform's rule does not hide the next."""
-    if blank.before and _ECHO.search(blank.before[0]) and not _RAISED.search(blank.text):
+    if _RAISING.match(blank.text) or (blank.before and _ECHO.search(blank.before[0]) and not _RAISED.search(blank.text)):
         return
     probe = _is_probe(blank)
     around = (blank.text, *blank.before, *blank.after)
