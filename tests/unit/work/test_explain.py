@@ -296,6 +296,43 @@ def test_a_package_that_imports_itself_before_it_is_built_has_broken_sources() -
     assert told(*lines[1:]).cause == "missing-python-build-dep"
 
 
+def missing(header: str, source: str, include: str, package: str = "frobber") -> tuple[str, str]:
+    found = told(f"Building wheel for {package} (setup.py): started", f"{source}:3:10: fatal error: {header}: No such file or directory",
+                 f"    3 | #include {include}", f"  ERROR: Failed building wheel for {package}")  # fmt: skip
+    return found.cause, found.confidence
+
+
+def test_a_header_that_no_package_has_is_told_with_less_confidence() -> None:
+    assert missing("lber.h", "src/a.c", "<lber.h>") == ("missing-system-header", "high")
+    assert missing("frob_vendor.h", "src/a.c", "<frob_vendor.h>") == ("missing-system-header", "medium")
+
+
+def test_a_header_that_no_package_has_and_that_is_included_as_the_source_s_own_was_not_packed() -> None:
+    assert missing("memory_of_frob.h", "src/a.c", '"memory_of_frob.h"') == ("broken-sdist", "medium")
+    assert missing("lber.h", "src/a.c", '"lber.h"') == ("missing-system-header", "high")
+    assert missing("frob.h", "src/a.c", '"frob.h"', package="pyfrob") == ("missing-system-header", "medium")
+
+
+def test_a_header_that_bears_the_source_s_name_may_be_its_own_whoever_else_has_one() -> None:
+    assert missing("lber.h", "deps/lber.c", "<lber.h>") == ("missing-system-header", "medium")
+
+
+def test_a_missing_header_of_c_is_laid_to_apple_only_where_apple_s_compiler_says_so() -> None:
+    assert told("a.c:1:10: fatal error: limits.h: No such file or directory").cause == "missing-system-header"
+    assert told("a.c:1:10: fatal error: 'limits.h' file not found").cause == "missing-xcode-clt"
+
+
+def test_a_download_tried_again_and_again_in_a_log_that_ends_there_is_the_cause() -> None:
+    again = "WARNING: Retrying (Retry(total={}, connect=None)) after connection broken by 'NewConnectionError': /simple/frob/"
+    found = told("  Installing build dependencies ... error", *(again.format(left) for left in (4, 3, 2)))
+    assert (found.cause, found.line) == ("network", 2)
+
+
+def test_a_statement_that_raises_is_not_what_was_raised() -> None:
+    found = told('raise InvalidVersion(f"Invalid version: {version}")', "packaging.version.InvalidVersion: Invalid version: 'x'")
+    assert (found.cause, found.line) == ("invalid-metadata", 2)
+
+
 def test_numpy_s_own_interface_is_not_python_s() -> None:
     found = told("a.c:1:2: error: ‘PyArray_Descr’ {aka ‘struct _PyArray_Descr’} has no member named ‘elsize’")
     assert found.cause == "incompatible-build-dep"
