@@ -92,13 +92,20 @@ def _still(line: str) -> str:
 
 
 def _changes(case: Case, diagnosis: Diagnosis) -> Iterator[Change]:
-    ways = _WAYS.get(diagnosis.cause)
-    if ways is None and diagnosis.cause in {"unknown", "build-failed"} and _PYTHON_LINE.search(diagnosis.line):
+    cause = _cause(diagnosis)
+    ways = _WAYS.get(cause)
+    if ways is None and cause in {"unknown", "build-failed"} and _PYTHON_LINE.search(diagnosis.line):
         ways = (bounds,)
     for way in ways or ():
         yield from way(case, diagnosis)
-    if diagnosis.cause in _SILENT and case.failure.stage != "proof":
+    if cause in _SILENT and case.failure.stage != "proof":
         yield from _sources(case)
+
+
+def _cause(diagnosis: Diagnosis) -> str:
+    """An exception of a build script that nobody knows is laid to the script for want of anything better: that is no finding."""
+    guessed = diagnosis.cause == "broken-sdist" and diagnosis.confidence == "low"
+    return "unknown" if guessed else diagnosis.cause
 
 
 def _system(case: Case, diagnosis: Diagnosis) -> Iterator[Change]:

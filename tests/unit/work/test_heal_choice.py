@@ -366,3 +366,10 @@ def test_a_pinned_cython_that_does_not_know_the_python_gives_way() -> None:
     )  # fmt: skip
     found = next_mend(replace(case, job=replace(job, target=nouns.CP311)))
     assert found is None
+
+
+def test_what_is_laid_to_the_build_script_for_want_of_better_is_looked_into_all_the_same() -> None:
+    case = silent({("project", "demo"): ("libssl-dev",)})
+    assert trials(case, replace(UNKNOWN, cause="broken-sdist", confidence="low")) == trials(case, UNKNOWN)
+    assert trials(case, UNKNOWN)
+    assert trials(case, replace(UNKNOWN, cause="broken-sdist", confidence="high")) == []
