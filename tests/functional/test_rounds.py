@@ -164,9 +164,9 @@ class ScriptedFarm(Farm):
     def execute(self, plan: Plan, progress: Progress) -> Finished:
         self.surprising.clear()
         self.rounds = [*getattr(self, "rounds", []), sorted(str(job.pin) for job in plan.jobs)]
-        return Finished(jobs=tuple(self._carried(job, plan, progress) for job in plan.jobs), broken=None, stopped=False)
+        return Finished(jobs=tuple(self._carried(job, progress) for job in plan.jobs), broken=None, stopped=False)
 
-    def _carried(self, job: Job, plan: Plan, progress: Progress) -> Done:
+    def _carried(self, job: Job, progress: Progress) -> Done:
         made = Made(name=job.pin.name, version=str(job.pin.version), requires=self.requires.get(job.pin.name, ()))
         filename, data = made.wheel(f"{job.target.python_tag}-{job.target.python_tag}-{job.target.platform}")
         path = self.root / "out" / filename
@@ -174,7 +174,7 @@ class ScriptedFarm(Farm):
         path.write_bytes(data)
         wheel = StagedWheel(filename=filename, path=path, sha256=Digest(hashlib.sha256(data).hexdigest()), size=len(data))
         result = Built(attempt=f"a-{job.id}", key=JobKey(f"key-{job.id}"), wheel=wheel, image="sha256:0", seconds=1.0)
-        self._learn(BuildDone(job=job.id, outcome=result), plan)
+        self._learn(BuildDone(job=job.id, outcome=result), job)
         if self.proves and job.pin in self.surprising:
             return Done(job=job, state="failed", failure=nouns.failed(job.id, "proof"))
         proven = Verified(built=result, verdicts=(), metadata=made.metadata.encode())
