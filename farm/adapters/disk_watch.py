@@ -73,7 +73,8 @@ class DiskWatch:
 
         try:
             for found in self._client.api.containers(size=True, filters={"label": self._label}):
-                self._full = and_volume and self._held(found["Id"]) > _VOLUME_BYTES
+                # Kept once seen: the volume goes when the watch is over, whatever later looks find.
+                self._full = self._full or (and_volume and self._held(found["Id"]) > _VOLUME_BYTES)
                 if found.get("SizeRw", 0) > self._limit or self._full:
                     self.exceeded = True
                     self._client.api.kill(found["Id"])
