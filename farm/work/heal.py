@@ -120,7 +120,7 @@ def _system(case: Case, diagnosis: Diagnosis) -> Iterator[Change]:
         yield from (_package(case, one[0], *sets[-1]) for one in answers if one and sets)
     for candidates in answers:
         yield from (_package(case, one) for one in candidates[:1])
-    if any(answers) or diagnosis.confidence != "high":
+    if any(answers) or not answers or diagnosis.confidence != "high":
         # What the log names for sure and the distribution does not have comes with nothing else either.
         yield from _sources(case)
     for candidates in answers:

@@ -33,6 +33,8 @@ _EXPLAINS = {
 }
 # A look-up that failed is the reason if the next thing said is that the same is lacking, or if it is said at once.
 _SURVIVED = 6
+# What two of a build's processes print at once comes in any order: how far after a line that names nothing the name may stand.
+_TORN = 12
 _STEM = re.compile(r"^lib|[^a-z]+")
 _LINUX = ("debian", "rhel", "alpine", "linux")
 _LESS: dict[Confidence, Confidence] = {"high": "medium", "medium": "low", "low": "low", "none": "none"}
@@ -56,6 +58,7 @@ def choose(findings: Findings, platform: str) -> Choice | None:
     strong = [c for c in real if c.rule.kind != "verdict" and c.rule.confidence != "low"]
     root = _root(strong)
     if root is not None:
+        root = _naming(root, strong)
         return Choice(candidate=root, confidence=_confidence(root, strong))
     weak = [c for c in real if c.rule.kind != "verdict"] or [c for c in real if c.rule.kind == "verdict"]
     verdict = weak[0] if weak else None
@@ -102,6 +105,14 @@ def _root(strong: list[Candidate]) -> Candidate | None:
     if near and all(_other(c, fatal) for c in near):
         return fatal
     return near[0] if near else fatal
+
+
+def _naming(root: Candidate, strong: list[Candidate]) -> Candidate:
+    """The line right after that says of what `root` only tells the kind: a traceback that came before the output which led to it."""
+    if root.subject or root.rule.subject:
+        return root
+    same = (c for c in strong if c.rule.cause == root.rule.cause and 0 < c.number - root.number <= _TORN)
+    return next((c for c in same if c.subject), root)
 
 
 def _other(looked: Candidate, fatal: Candidate) -> bool:

@@ -52,6 +52,22 @@ def test_a_probe_that_fails_on_purpose_is_not_the_root() -> None:
     assert (found.subject, found.line) == ("lber.h", 7)
 
 
+@pytest.mark.parametrize("torn", [0, 1, 2, 5])
+def test_a_traceback_may_come_before_or_amid_the_output_that_led_to_it(torn: int) -> None:
+    """A build front end reads the two streams of its backend in two threads."""
+    asked = (
+        "Trying pkg-config --exists foo", "Command 'pkg-config --exists foo' returned non-zero exit status 1.",
+        "Trying pkg-config --exists bar", "Command 'pkg-config --exists bar' returned non-zero exit status 1.",
+    )  # fmt: skip
+    traceback = [
+        "Traceback (most recent call last):", '  File "<string>", line 155, in <module>',
+        "Exception: Can not find valid pkg-config name.", "Specify FOO_CFLAGS and FOO_LDFLAGS env vars manually", "",
+    ]  # fmt: skip
+    traceback[torn:torn] = asked
+    found = told("* Getting build dependencies for wheel...", *traceback, "ERROR Backend subprocess exited")
+    assert (found.cause, found.subject) == ("missing-system-library", "foo")
+
+
 def test_the_test_right_before_a_verdict_is_the_root() -> None:
     found = told(
         "checking whether the C++ compiler works",

@@ -244,6 +244,11 @@ def test_where_the_log_names_nothing_the_distributions_own_build_does_then_the_s
     ]
 
 
+def test_a_library_that_is_sure_to_be_missing_and_is_not_named_is_what_the_distribution_builds_it_with() -> None:
+    nameless = Diagnosis(cause="missing-system-library", summary="s", line="Exception: no library found", confidence="high")
+    assert trials(silent({("project", "demo"): ("libssl-dev",)}), nameless) == ["system package libssl-dev"]
+
+
 def test_a_failure_is_the_same_one_also_where_its_line_names_another_temporary_folder() -> None:
     has = {("project", "demo"): ("liba-dev",), ("header", "b.h"): ("libb-dev",)}
     case = silent(has, Clues(needs=(Need(kind="header", name="b.h"),)))
