@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Dialect
 
-SCHEMA = 3
+SCHEMA = 4
 """The version of the tables below. Raise it together with a new entry in STEPS."""
 
 STEPS: Sequence[tuple[int, tuple[str, ...]]] = (
@@ -55,6 +55,34 @@ STEPS: Sequence[tuple[int, tuple[str, ...]]] = (
             """CREATE TABLE wheel_recipes (filename VARCHAR(512) NOT NULL PRIMARY KEY, recipe VARCHAR(64) NOT NULL)""",
             """CREATE TABLE run_jobs (run VARCHAR(64) NOT NULL, job VARCHAR(512) NOT NULL, state VARCHAR(16) NOT NULL,
                PRIMARY KEY (run, job))""",
+        ),
+    ),
+    (
+        4,
+        (
+            """CREATE TABLE watches (name VARCHAR(64) NOT NULL PRIMARY KEY, source TEXT NOT NULL, targets JSON NOT NULL,
+               options JSON NOT NULL, created VARCHAR(32) NOT NULL)""",
+            """CREATE TABLE watch_states (name VARCHAR(64) NOT NULL PRIMARY KEY, looked VARCHAR(32) NOT NULL, digest VARCHAR(64) NOT NULL,
+               error TEXT NOT NULL, pins INTEGER NOT NULL, seconds FLOAT NOT NULL)""",
+            """CREATE TABLE wanted (watch VARCHAR(64) NOT NULL, name VARCHAR(255) NOT NULL, version VARCHAR(255) NOT NULL,
+               target VARCHAR(255) NOT NULL, PRIMARY KEY (watch, name, version, target))""",
+            "CREATE INDEX wanted_by_name ON wanted (name, version)",
+            """CREATE TABLE cells (name VARCHAR(255) NOT NULL, version VARCHAR(255) NOT NULL, target VARCHAR(255) NOT NULL,
+               state VARCHAR(16) NOT NULL, reason TEXT NOT NULL, file TEXT NOT NULL, since VARCHAR(32) NOT NULL, seen VARCHAR(32) NOT NULL,
+               PRIMARY KEY (name, version, target))""",
+            "CREATE INDEX cells_by_state ON cells (state)",
+            """CREATE TABLE misses (day VARCHAR(10) NOT NULL, name VARCHAR(255) NOT NULL, version VARCHAR(255) NOT NULL,
+               target VARCHAR(255) NOT NULL, client VARCHAR(64) NOT NULL, count INTEGER NOT NULL, last VARCHAR(32) NOT NULL,
+               PRIMARY KEY (day, name, version, target, client))""",
+            """CREATE TABLE clients (day VARCHAR(10) NOT NULL, target VARCHAR(255) NOT NULL, client VARCHAR(64) NOT NULL,
+               count INTEGER NOT NULL, PRIMARY KEY (day, target, client))""",
+            """CREATE TABLE downloads (day VARCHAR(10) NOT NULL, filename VARCHAR(512) NOT NULL, count INTEGER NOT NULL,
+               PRIMARY KEY (day, filename))""",
+            """CREATE TABLE nights (id VARCHAR(64) NOT NULL PRIMARY KEY, started VARCHAR(32) NOT NULL, ended VARCHAR(32),
+               state VARCHAR(16) NOT NULL, report TEXT NOT NULL)""",
+            """CREATE TABLE campaigns (name VARCHAR(64) NOT NULL PRIMARY KEY, target VARCHAR(255) NOT NULL, created VARCHAR(32) NOT NULL,
+               closed VARCHAR(32), options TEXT NOT NULL)""",
+            """CREATE TABLE retirements (filename VARCHAR(512) NOT NULL PRIMARY KEY, upstream TEXT NOT NULL, retired VARCHAR(32) NOT NULL)""",
         ),
     ),
 )
@@ -219,4 +247,117 @@ wheel_recipes = Table(
     metadata,
     Column("filename", String(512), primary_key=True),
     Column("recipe", String(64), nullable=False),
+)
+
+# Requirement sets that were registered with `farm watch add`; those of config.toml are not in it. `options` are extras, groups
+# and constraints.
+watches = Table(
+    "watches",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("targets", JSON, nullable=False),
+    Column("options", JSON, nullable=False),
+    Column("created", UtcTime, nullable=False),
+)
+
+# How the last look at each set went, wherever it is registered: the digest of what was read, and why it could not be ("" otherwise).
+watch_states = Table(
+    "watch_states",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("looked", UtcTime, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("error", Text, nullable=False),
+    Column("pins", Integer, nullable=False),
+    Column("seconds", Float, nullable=False),
+)
+
+# What each set wants, as of its last look that went well.
+wanted = Table(
+    "wanted",
+    metadata,
+    Column("watch", String(64), primary_key=True),
+    Column("name", String(255), primary_key=True),
+    Column("version", String(255), primary_key=True),
+    Column("target", String(255), primary_key=True),
+    Index("wanted_by_name", "name", "version"),
+)
+
+# What is known of each of these: `state` as in a report (farm/model/report.py), since when, and when it was last looked at.
+cells = Table(
+    "cells",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("version", String(255), primary_key=True),
+    Column("target", String(255), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("since", UtcTime, nullable=False),
+    Column("seen", UtcTime, nullable=False),
+    Index("cells_by_state", "state"),
+)
+
+# Sdists that clients fetched through the index, to compile them. `day` is YYYY-MM-DD in UTC, `target` "" where the client does not
+# tell it, `client` such as "pip 25.1".
+misses = Table(
+    "misses",
+    metadata,
+    Column("day", String(10), primary_key=True),
+    Column("name", String(255), primary_key=True),
+    Column("version", String(255), primary_key=True),
+    Column("target", String(255), primary_key=True),
+    Column("client", String(64), primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("last", UtcTime, nullable=False),
+)
+
+# Requests for pages, by what clients say that they are.
+clients = Table(
+    "clients",
+    metadata,
+    Column("day", String(10), primary_key=True),
+    Column("target", String(255), primary_key=True),
+    Column("client", String(64), primary_key=True),
+    Column("count", Integer, nullable=False),
+)
+
+# Downloads of the farm's own wheels: each saves a client a build.
+downloads = Table(
+    "downloads",
+    metadata,
+    Column("day", String(10), primary_key=True),
+    Column("filename", String(512), primary_key=True),
+    Column("count", Integer, nullable=False),
+)
+
+# Nightly runs, and what each reported: JSON, empty until it has ended.
+nights = Table(
+    "nights",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("started", UtcTime, nullable=False),
+    Column("ended", UtcTime),
+    Column("state", String(16), nullable=False),
+    Column("report", Text, nullable=False),
+)
+
+campaigns = Table(
+    "campaigns",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("target", String(255), nullable=False),
+    Column("created", UtcTime, nullable=False),
+    Column("closed", UtcTime),
+    Column("options", Text, nullable=False),
+)
+
+# Wheels that the farm need not build again, as upstream has one now: which, and since when.
+retirements = Table(
+    "retirements",
+    metadata,
+    Column("filename", String(512), primary_key=True),
+    Column("upstream", Text, nullable=False),
+    Column("retired", UtcTime, nullable=False),
 )

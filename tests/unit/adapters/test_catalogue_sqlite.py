@@ -160,7 +160,7 @@ def test_a_catalogue_of_a_newer_farm_is_left_alone(catalogue: Catalogue, tmp_pat
     with sqlite3.connect(tmp_path / "catalogue.sqlite") as raw:
         raw.execute("UPDATE farm_schema SET version = 99")
     raw.close()
-    with pytest.raises(StoreError, match="schema 3 or older, found schema 99") as caught:
+    with pytest.raises(StoreError, match=f"schema {tables.SCHEMA} or older, found schema 99") as caught:
         Catalogue(f"sqlite:///{tmp_path}/catalogue.sqlite", locks)
     assert "upgrade" in caught.value.solution
 
