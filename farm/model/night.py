@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 
 NightState = Literal["running", "ended", "stopped", "broken", "killed"]
+MailTls = Literal["starttls", "tls", "none"]
 When = Literal["changes", "always", "failures"]
 """Which nights are worth telling: those in which something changed, all, or those in which something failed."""
 
@@ -145,12 +146,13 @@ class Night:
     @property
     def failed(self) -> bool:
         """Whether a person has something to look at that was not so the night before."""
-        return bool(self.regressions or self.broken or self.new_faults or any(item in self.missing for item in self.failing))
+        new = {item.key for item in self.missing}
+        return bool(self.regressions or self.broken or self.new_faults or any(item.key in new for item in (*self.failing, *self.hopeless)))
 
     @property
     def changed(self) -> bool:
         """Whether anything is worth telling whoever read the last report."""
-        news = (self.built, self.missing, self.retired, self.returned, self.deferred)
+        news = (self.built, self.missing, self.retired, self.returned)
         return self.failed or any(news) or self.state in {"stopped", "broken"}
 
     def worth(self, when: When) -> bool:
