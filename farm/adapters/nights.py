@@ -1,4 +1,7 @@
-"""Nights, retirements, and what the catalogue knows for their report. Each method is one transaction; StoreError when the database fails."""
+"""Nights, retirements, and what the catalogue knows for their report.
+
+Each method is one transaction; StoreError when the database fails.
+"""
 
 from __future__ import annotations
 
@@ -77,6 +80,12 @@ class Nights:
                 query = select(table.c.name, table.c.target).where(table.c.name.in_(some), table.c.state == "published").distinct()
                 found.update((row.name, row.target) for row in connection.execute(query))
         return frozenset(found)
+
+    def wanted(self) -> frozenset[tuple[str, str]]:
+        """Return the (name, version) pairs that requirement sets want, those that cannot be read now included."""
+        table = tables.wanted
+        with self._database.read() as connection:
+            return frozenset((row.name, row.version) for row in connection.execute(select(table.c.name, table.c.version).distinct()))
 
     def misses(self, names: Sequence[str], since: str) -> dict[tuple[str, str, str], int]:
         """Return how often clients fetched sdists since a day, by (name, version, target); target "" where they did not tell."""

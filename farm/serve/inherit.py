@@ -19,6 +19,7 @@ from farm.serve.simple import file_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
     from farm.model.package import Digest, IndexFile, NormalizedName
     from farm.serve.repair import Entry
 

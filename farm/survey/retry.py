@@ -55,3 +55,9 @@ def retry(past: Sequence[Try], now: datetime) -> Retry:
     if number > 1 and now < due - _SLACK:
         return Retry(failures=number, wait_until=due, why=f"{told}; tried again from {due:%Y-%m-%d} on")
     return Retry(again=True, failures=number, why=f"{told}; tried again")
+
+
+def lasting(past: Sequence[Try]) -> bool:
+    """Tell whether a job that failed at these attempts, newest first, most likely still fails: its failure is remembered."""
+    last = next((attempt for attempt in past if attempt.state != "interrupted"), None)
+    return last is not None and (last.state == "skipped" or (last.state == "failed" and last.cause not in _PASSING))
