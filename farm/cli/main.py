@@ -66,6 +66,7 @@ class Context:
 COMMANDS = {
     "check": "farm.cli.check:check",
     "build": "farm.cli.build:build",
+    "watch": "farm.cli.watch:watch",
     "resume": "farm.cli.resume:resume",
     "nightly": "farm.cli.nightly:nightly",
     "report": "farm.cli.nightly:report",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from farm.model.package import Pin, Version
     from farm.model.provenance import Twice
     from farm.model.target import Target
+    from farm.model.watch import WatchSet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +116,7 @@ class Settings:
     mail_user: str = ""
     mail_password: str = ""
     recipes: Mapping[NormalizedName, tuple[RecipeRule, ...]] = field(default_factory=dict)
+    watches: tuple[WatchSet, ...] = ()
 
     def is_private(self, name: NormalizedName) -> bool:
         """Tell whether a project is the user's own: its name is never asked for upstream."""

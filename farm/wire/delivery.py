@@ -85,7 +85,7 @@ def _proxies(url: str, env: Mapping[str, str]) -> dict[str, str]:
     """Return the proxies for a URL by scheme, as the environment has them; none for hosts in no_proxy."""
     host = (urlsplit(url).hostname or "").lower()
     exempt = [name.strip().lstrip(".").lower() for name in (env.get("no_proxy") or env.get("NO_PROXY") or "").split(",") if name.strip()]
-    if any(name == "*" or host == name or host.endswith(f".{name}") for name in exempt):
+    if "*" in exempt or any(f".{host}".endswith(f".{name}") for name in exempt):
         return {}
     found = {scheme: env.get(f"{scheme}_proxy") or env.get(f"{scheme.upper()}_PROXY") for scheme in ("http", "https")}
     return {scheme: proxy for scheme, proxy in found.items() if proxy}

@@ -145,7 +145,7 @@ class _Night:
 
         with self._stage.looking() as progress:
             self._farm.progress = progress
-            watched = look(self._farm, sets(self._farm), progress)
+            watched = look(self._farm, sets(self._farm), progress.say)
             for more in MORE:
                 watched = more(self._farm, watched)
             return watched

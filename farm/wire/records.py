@@ -10,6 +10,7 @@ from farm.adapters.failures import FailureBook
 from farm.adapters.journal import Journal
 from farm.adapters.nights import Nights, Retirements
 from farm.adapters.usages import Usages
+from farm.adapters.watches import Watches
 from farm.adapters.wheel_recipes import WheelRecipes
 from farm.model.attempt import RunRecord
 
@@ -56,6 +57,10 @@ class Records:
     @cached_property
     def retirements(self) -> Retirements:
         return Retirements(self._database)
+
+    @cached_property
+    def watches(self) -> Watches:
+        return Watches(self._database)
 
 
 def begin(farm: Farm, options: str) -> None:
