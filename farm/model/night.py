@@ -90,7 +90,8 @@ class Night:
     """One night. `run` is the farm's run that built; `sets` counts those that were looked at, `cells` their (version, target) pairs.
 
     Every cell that had no wheel, and every build dependency that lacked one, is in just one of `built`, `failing`, `regressions`,
-    `deferred` (no time), `waiting` (tried again later) and `hopeless` (nothing can be built, or nothing is known). `failing` failed
+    `deferred` (no time), `waiting` (tried again later), `planned` (a dry run would build it) and `hopeless` (nothing can be built, or
+    nothing is known). `failing` failed
     before too or was never built, `regressions` have been built for an earlier version or night. `missing` are those of them that
     lacked a wheel for the first time. `retired` are the farm's wheels that upstream has come up with, `returned` those for which that
     is over.
@@ -114,6 +115,7 @@ class Night:
     regressions: tuple[Item, ...] = ()
     deferred: tuple[Item, ...] = ()
     waiting: tuple[Item, ...] = ()
+    planned: tuple[Item, ...] = ()
     hopeless: tuple[Item, ...] = ()
     missing: tuple[Item, ...] = ()
     retired: tuple[Item, ...] = ()
@@ -139,7 +141,7 @@ class Night:
     @property
     def adds_up(self) -> bool:
         """Whether each of the `lacking` is told once."""
-        told = (self.built, self.failing, self.regressions, self.deferred, self.waiting, self.hopeless)
+        told = (self.built, self.failing, self.regressions, self.deferred, self.waiting, self.planned, self.hopeless)
         keys = [item.key for items in told for item in items]
         return len(keys) == len(set(keys)) == self.lacking
 

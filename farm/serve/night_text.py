@@ -38,11 +38,12 @@ def sections(night: Night) -> tuple[Section, ...]:
         Section(title="The night broke off", faults=broken, bad=True),
         Section(title="Regressions: built before, fails now", items=night.regressions, bad=True),
         Section(title="Requirement sets that cannot be read", faults=night.unreadable, bad=True),
+        Section(title="Would be built", items=night.planned),
         Section(title="Built", items=night.built),
         Section(title="Still failing", items=night.failing, bad=True),
         Section(title="Cannot be had", items=night.hopeless, bad=True),
         Section(title="Not tried tonight: failed lately", items=night.waiting),
-        Section(title="Deferred: no time left", items=night.deferred),
+        Section(title="Left for another night", items=night.deferred),
         Section(title="Retired: upstream has a wheel now", items=night.retired),
         Section(title="Back: upstream's wheel is gone", items=night.returned),
         Section(title="Not delivered", faults=night.undelivered, bad=True),
@@ -54,6 +55,7 @@ def headline(night: Night) -> str:
     """Return what happened in one line, as the subject of a mail."""
     counts = (
         (len(night.regressions), "regression", "regressions"), (len(night.unreadable), "set unreadable", "sets unreadable"),
+        (len(night.planned), "to build", "to build"),
         (len(night.built), "built", "built"), (len(night.failing), "failing", "failing"), (len(night.deferred), "deferred", "deferred"),
         (len(night.retired), "retired", "retired"), (len(night.returned), "back", "back"),
         (len(night.hopeless), "not to be had", "not to be had"),

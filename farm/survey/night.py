@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from farm.survey.retry import Retry
 
 _FAILED: frozenset[State] = frozenset({"failed", "timed-out", "blocked"})
-_LATER: frozenset[State] = frozenset({"cancelled", "build"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +48,10 @@ class _Told:
     deferred: list[Item] = field(default_factory=list)
     waiting: list[Item] = field(default_factory=list)
     hopeless: list[Item] = field(default_factory=list)
+    planned: list[Item] = field(default_factory=list)
 
     def all(self) -> tuple[Item, ...]:
-        return (*self.built, *self.failing, *self.regressions, *self.deferred, *self.waiting, *self.hopeless)
+        return (*self.built, *self.failing, *self.regressions, *self.deferred, *self.waiting, *self.planned, *self.hopeless)
 
 
 def jobs_rows(watched: Watched, jobs: Iterable[Job]) -> tuple[Row, ...]:
@@ -86,6 +86,7 @@ def tell(night: Night, evening: Evening) -> Night:
         regressions=_ordered(told.regressions),
         deferred=_ordered(told.deferred),
         waiting=_ordered(told.waiting),
+        planned=_ordered(told.planned),
         hopeless=_ordered(told.hopeless),
         missing=_ordered(item for item in everything if item.key not in old),
         unreadable=unreadable,
@@ -103,7 +104,9 @@ def _sort_rows(told: _Told, evening: Evening) -> set[CellKey]:
         seen.add(item.key)
         if row.state == "built":
             told.built.append(item)
-        elif row.state in _LATER:
+        elif row.state == "build":
+            told.planned.append(item)
+        elif row.state == "cancelled":
             told.deferred.append(item)
         elif row.state in _FAILED:
             since = old[item.key].since if item.key in old else ""

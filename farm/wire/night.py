@@ -138,6 +138,8 @@ class _Night:
         night = self._ended(tell(night, evening), course)
         if not (course.broken or course.stopped):
             night = self._tidied(night, course.watched)
+        if course.broken is not None:
+            return replace(night, code=course.broken.exit_code if isinstance(course.broken, FarmError) else FarmError.exit_code)
         return replace(night, code=exit_code(night, course.watched))
 
     def _look(self) -> Watched:
@@ -156,7 +158,7 @@ class _Night:
         # As if nothing had been done: each job that would be is told as a row of its own.
         machine = Machine(Plan(jobs=course.work.jobs), limit=1)
         return tuple(
-            replace(row, state="build", reason="would be built") for row in tally(jobs_rows(course.watched, course.work.jobs), machine.jobs)
+            replace(row, state="build", reason="") for row in tally(jobs_rows(course.watched, course.work.jobs), machine.jobs)
         )
 
     def _build(self, course: _Course) -> None:
@@ -178,6 +180,7 @@ class _Night:
                 if not more.jobs:
                     break
         finally:
+            self._remember(course)
             end(farm, farm.run, "broken" if course.broken else "stopped" if course.stopped else "ended")
 
     def _round(self, course: _Course) -> None:
@@ -191,13 +194,22 @@ class _Night:
                 finished: Finished = farm.execute(Plan(jobs=work.jobs), progress)
         except FarmError as error:
             course.broken = error
-            course.rows = (*course.rows, *rows)
+            course.rows = (*course.rows, *(replace(row, state="cancelled", reason="the night broke off before") for row in rows))
             return
         told = {(row.name, row.version, row.target) for row in course.rows}
         made = tally(rows, finished.jobs)
         course.rows = (*course.rows, *(row for row in made if (row.name, row.version, row.target) not in told))
         course.broken = finished.broken
         course.stopped = finished.stopped and not bell.rung
+
+    def _remember(self, course: _Course) -> None:
+        """Have pages show at once what was built: the next look would find it only tomorrow."""
+        done = {(row.name, row.version, row.target): row.file for row in course.rows if row.state == "built"}
+        cells = {
+            key: replace(cell, state="farm-wheel", file=done[key], reason="") for key, cell in course.watched.cells.items() if key in done
+        }
+        if cells:
+            self._farm.records.watches.keep_cells(cells, self._farm.clock.now(), whole=False)
 
     def _left(self) -> float | None:
         if self._asked.budget is None:
