@@ -66,6 +66,8 @@ class Farm:
         """What failed before is tried again, whether an input changed or not."""
         self.retry_jobs: frozenset[JobId] = frozenset()
         """Of these what failed before is tried again."""
+        self.first: Mapping[JobId, float] = {}
+        """By how many seconds jobs are more urgent than they would be by what hangs on them."""
         self.rebuild = False
         """The farm's own wheels do not count: whatever has other inputs now is built again."""
         self.clock = SystemClock()

@@ -186,6 +186,8 @@ class _Night:
     def _round(self, course: _Course) -> None:
         farm, work = self._farm, course.work
         farm.retry_jobs = work.again
+        # Where time may run out, what is needed most is not to be what it runs out for.
+        farm.first = work.first if self._asked.budget is not None else {}
         course.tried |= {job.id for job in work.jobs}
         rows = jobs_rows(course.watched, work.jobs)
         bell = Bell(farm, self._left(), self._asked.grace)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farm.model.night import Try
-from farm.survey.budget import Need, Purse, apart, hangs_on, spend
+from farm.survey.budget import Need, Purse, apart, hangs_on, precedence, spend
 from farm.survey.cost import cost
 from farm.survey.retry import retry
 from tests.property.test_machine_orders import chained, plans
@@ -87,6 +87,21 @@ def test_what_is_left_would_not_have_fitted_beside_what_is_needed_more(
         before = [job for job in spent.now if job.wanted and rank[job.id] >= rank[left.id]]
         with_it = {identity for job in (*before, left) for identity in closure(job, by_id)}
         assert cost([job for job in plan if job.id in with_it], expected, purse.width).elapsed_s > purse.seconds
+
+
+@given(cases())
+def test_what_is_needed_more_takes_precedence_with_all_that_it_hangs_on(
+    case: tuple[tuple[Job, ...], dict[JobId, float], dict[JobId, Need], Purse]
+) -> None:
+    plan, expected, needs, _ = case
+    first = precedence(plan, expected, needs)
+    whole = sum(expected.values())
+    by_id = {job.id: job for job in plan}
+    for one in plan:
+        assert all(first[each] >= first[one.id] for each in closure(one, by_id))
+        own = needs.get(one.id, Need()).rank
+        assert first[one.id] >= own * whole
+        assert all(first[one.id] - first[two.id] > whole for two in plan if first[one.id] > first[two.id])
 
 
 @given(cases())
