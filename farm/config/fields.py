@@ -91,7 +91,7 @@ FIELDS: tuple[Field, ...] = tuple(
         ("serve.upload-time", "upload_time", values.choice("source", "build"), '"source" or "build"', '"source"',
          "The upload time of a farm wheel: its sdist's, so that a cutoff date treats both alike, or when it was built."),
         ("serve.same-tags", "same_tags", values.choice("hide", "list"), '"hide" or "list"', '"hide"',
-         "Whether a farm wheel is listed beside an upstream wheel of the version that has its tags. One of `policy.build-from-source` always is: with a build tag where it has upstream's name, so that clients take it."),
+         "Whether a farm wheel is listed beside an upstream wheel of the version that has its tags and was there before it. One of `policy.build-from-source` always is: with a build tag where it has upstream's name, so that clients take it."),
         ("serve.strict-gaps", "strict_gaps", values.choice("hide", "list"), '"hide" or "list"', '"hide"',
          "Whether the strict view has the sdist of a version without a wheel for the target: an error to the client, or compiled by it."),
         ("serve.read-access", "read_access", values.choice("open", "token"), '"open" or "token"', '"open"',
