@@ -81,12 +81,6 @@ class Nights:
                 found.update((row.name, row.target) for row in connection.execute(query))
         return frozenset(found)
 
-    def wanted(self) -> frozenset[tuple[str, str]]:
-        """Return the (name, version) pairs that requirement sets want, those that cannot be read now included."""
-        table = tables.wanted
-        with self._database.read() as connection:
-            return frozenset((row.name, row.version) for row in connection.execute(select(table.c.name, table.c.version).distinct()))
-
     def misses(self, names: Sequence[str], since: str) -> dict[tuple[str, str, str], int]:
         """Return how often clients fetched sdists since a day, by (name, version, target); target "" where they did not tell."""
         table = tables.misses

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from farm.engine.tally import tally
 from farm.errors import FarmError, Interrupted
 from farm.model.job import Plan
+from farm.model.load import Wishes
 from farm.model.night import Night, day, from_text, to_text
 from farm.survey.night import Evening, jobs_rows, tell
 from farm.wire.bell import Bell
@@ -185,9 +186,8 @@ class _Night:
 
     def _round(self, course: _Course) -> None:
         farm, work = self._farm, course.work
-        farm.retry_jobs = work.again
         # Where time may run out, what is needed most is not to be what it runs out for.
-        farm.first = work.first if self._asked.budget is not None else {}
+        farm.wishes = Wishes(again=work.again, first=work.first if self._asked.budget is not None else {})
         course.tried |= {job.id for job in work.jobs}
         rows = jobs_rows(course.watched, work.jobs)
         bell = Bell(farm, self._left(), self._asked.grace)
@@ -269,10 +269,8 @@ def _collected(farm: Farm, night: Night, watched: Watched) -> Night:
 
     if not (farm.settings.gc_roots or watched.sets):
         return night
-    # Of a set that was never read, nobody knows what it wants.
-    known = all(not one.look.error or one.wants for one in watched.sets)
     try:
-        done = gc(farm, dry_run=False, keep=None, wheels=known)
+        done = gc(farm, dry_run=False, keep=None)
     except FarmError as error:
         return replace(night, notes=(*night.notes, f"no garbage was collected: {_words(error)}"))
     size = sum(step.size for step in done.steps if step.removal != "wheel")
