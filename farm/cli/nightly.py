@@ -52,6 +52,10 @@ class _Clock(click.ParamType[tuple[int, int]]):
         return int(found[1]), int(found[2])
 
 
+DURATION = _Duration()
+"""An option's type: seconds of "90m", "3h", or 0."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
     """The command line of one `farm nightly`."""
@@ -80,7 +84,7 @@ class Given:
 
 
 @click.command()
-@click.option("--budget", type=_Duration(), metavar="TIME", help="Build for so long at most, e.g. 3h (config.toml: nightly.budget).")
+@click.option("--budget", type=DURATION, metavar="TIME", help="Build for so long at most, e.g. 3h (config.toml: nightly.budget).")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing. With --install: what would be written.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, whatever happened (docs/nightly.md).")
 @click.option("--report", "reports", multiple=True, type=_FILE, metavar="FILE",
@@ -137,13 +141,13 @@ def _run(context: Context, given: Given) -> int:
     budget = settings.night_budget if given.budget is None else given.budget
     asked = Asked(budget=budget or None, grace=settings.night_grace, dry_run=given.dry_run)
     with Farm(settings, context.env) as farm:
-        found = run_night(farm, asked, _stage(farm, verbose=context.verbose))
+        found = run_night(farm, asked, staged(farm, verbose=context.verbose))
         if isinstance(found, Busy):
             return _busy(found, given, verbose=context.verbose)
         return _told(farm, found, given)
 
 
-def _stage(farm: Farm, *, verbose: bool) -> Any:
+def staged(farm: Farm, *, verbose: bool) -> Any:
     """Return how the night talks: not at all where nobody looks on, as cron would send it by mail."""
     from farm.wire.assembly import Silent  # noqa: PLC0415 - after the cheap checks
     from farm.wire.night import Stage  # noqa: PLC0415 - the same

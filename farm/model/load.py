@@ -40,14 +40,6 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
-    """What is wanted of some jobs of a run: of those in `again` what failed before is tried again, and `first` is as in Load."""
-
-    again: frozenset[JobId] = frozenset()
-    first: Mapping[JobId, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """What a build took, as the kernel counted it: `memory` at its peak in bytes, without caches of files; `cpu_seconds` of all its
     processes, and the `seconds` of the clock in which they were looked at. 0 where the engine did not tell.

@@ -17,7 +17,6 @@ from farm.adapters.pipconfig import Machine as PipMachine
 from farm.adapters.pipconfig import default_index, read_settings, with_indexes
 from farm.adapters.rooms import Rooms
 from farm.adapters.store import Store
-from farm.model.load import Wishes
 from farm.model.recipes import merged
 from farm.serve.simple import render_project
 from farm.wire.site import certificates, host_environment, image_variables, processors, proxies, statement_base
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from farm.model.demand import Demand, IndexOptions
     from farm.model.gap import Matrix
     from farm.model.image import Family, ImageSpec
-    from farm.model.job import Job, Plan, Recipe
+    from farm.model.job import Job, JobId, Plan, Recipe
     from farm.model.lock import Choice
     from farm.model.messages import Command, Event
     from farm.model.package import Pin
@@ -65,7 +64,8 @@ class Farm:
         """No container may be started, not even to ask a build backend (`farm check`)."""
         self.retry_failed = False
         """What failed before is tried again, whether an input changed or not."""
-        self.wishes = Wishes()
+        self.retry_jobs: frozenset[JobId] = frozenset()  # what failed before is tried again
+        self.first: Mapping[JobId, float] = {}  # as in model.load.Load
         self.rebuild = False
         """The farm's own wheels do not count: whatever has other inputs now is built again."""
         self.clock = SystemClock()

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from farm.engine.tally import tally
 from farm.errors import FarmError, Interrupted
 from farm.model.job import Plan
-from farm.model.load import Wishes
 from farm.model.night import Night, day, from_text, to_text
 from farm.survey.night import Evening, jobs_rows, tell
 from farm.wire.bell import Bell
@@ -186,8 +185,9 @@ class _Night:
 
     def _round(self, course: _Course) -> None:
         farm, work = self._farm, course.work
+        farm.retry_jobs = work.again
         # Where time may run out, what is needed most is not to be what it runs out for.
-        farm.wishes = Wishes(again=work.again, first=work.first if self._asked.budget is not None else {})
+        farm.first = work.first if self._asked.budget is not None else {}
         course.tried |= {job.id for job in work.jobs}
         rows = jobs_rows(course.watched, work.jobs)
         bell = Bell(farm, self._left(), self._asked.grace)

@@ -82,7 +82,7 @@ class _Handler(socketserver.StreamRequestHandler):
         self.request.close()
 
     def _answer(self, line: str) -> bool:
-        word = line.split(" ")[0].upper()
+        word = line.split(" ", maxsplit=1)[0].upper()
         if word in {"EHLO", "HELO"}:
             offer = ["250-test", *(["250-STARTTLS"] if self.smtp.tls == "starttls" and not self.encrypted else []), "250 AUTH PLAIN"]
             self._say("\r\n".join(offer))

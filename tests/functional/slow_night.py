@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from farm.cli.nightly import Given, _stage, _told
+from farm.cli.nightly import Given, staged, _told
 from farm.config import load
 from farm.wire.night import Asked, Busy, run_night
 from tests.functional.slow_build import SlowFarm
@@ -21,7 +21,7 @@ def main(folder: Path, how: str, budget: float, grace: float) -> int:
     )
     with SlowFarm(load(Path("config.toml"), home=folder), dict(os.environ)) as farm:
         farm.how, farm.bench_folder = how, folder
-        found = run_night(farm, Asked(budget=budget or None, grace=grace), _stage(farm, verbose=False))
+        found = run_night(farm, Asked(budget=budget or None, grace=grace), staged(farm, verbose=False))
         assert not isinstance(found, Busy)
         return _told(farm, found, given)
 

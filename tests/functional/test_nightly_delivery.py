@@ -31,7 +31,7 @@ NIGHT = Night(
     id="20260301-023000-abcdef", started="2026-03-01T02:30:00+00:00", ended="2026-03-01T03:00:00+00:00", state="ended", sets=2, cells=3,
     there=1, lacking=2, seconds=1800.0,
     built=(Item(name="demo", version="1.0", target="cp311-manylinux_2_36_x86_64", healed=("libfoo-dev installed",)),),
-    regressions=(Item(name="other", version="2.0", target="cp311-manylinux_2_36_x86_64", cause="compile-error", line="x.c:1: <oops> & more"),),
+    regressions=(Item(name="other", version="2.0", target="cp311-manylinux_2_36_x86_64", cause="compile", line="x.c:1: <oops> & more"),),
 )  # fmt: skip
 
 

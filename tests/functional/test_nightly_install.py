@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.conftest import Shell, add_wheel  # noqa: TC001 - pytest reads the fixtures' types
+from tests.functional.conftest import Shell, add_wheel
 
 CRONTAB = """#!/bin/sh
 # As cron's own: -l prints the table, - reads one and refuses what is none.

@@ -56,7 +56,8 @@ def test_tries_are_newest_first_and_without_those_under_way(catalogue: Catalogue
     for number, (state, cause) in enumerate([("failed", "network"), ("failed", "killed"), ("building", "")]):
         attempt(catalogue, f"a{number}", state, cause)
     nights = Nights(catalogue.database)
-    assert [(each.state, each.cause) for each in nights.tries(["demo"])["demo", "1.0", "t"]] == [("failed", "killed"), ("failed", "network")]
+    found = nights.tries(["demo"])["demo", "1.0", "t"]
+    assert [(each.state, each.cause) for each in found] == [("failed", "killed"), ("failed", "network")]
     assert nights.ever_built(["demo"]) == frozenset()
     attempt(catalogue, "a9", "published")
     assert nights.ever_built(["demo", "other"]) == {("demo", "t")}

@@ -26,7 +26,8 @@ def wheel(tmp_path: Path) -> WheelRecord:
 @pytest.mark.parametrize(
     ("theirs", "found"),
     [
-        ("demo-1.0-cp311-cp311-manylinux_2_17_x86_64.whl", True), ("demo-1.0-py3-none-any.whl", True), ("demo-1.0-cp39-abi3-manylinux_2_28_x86_64.whl", True),
+        ("demo-1.0-cp311-cp311-manylinux_2_17_x86_64.whl", True), ("demo-1.0-py3-none-any.whl", True),
+        ("demo-1.0-cp39-abi3-manylinux_2_28_x86_64.whl", True),
         ("demo-1.0-cp312-cp312-manylinux_2_17_x86_64.whl", False), ("demo-1.1-cp311-cp311-manylinux_2_17_x86_64.whl", False),
         ("demo-1.0-cp311-cp311-musllinux_1_2_x86_64.whl", False), ("demo-1.0.tar.gz", False),
     ],
