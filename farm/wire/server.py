@@ -16,6 +16,8 @@ from farm.errors import StoreError, UsageError
 from farm.serve.app import Options, create_app
 from farm.serve.nginx import Front, render_nginx
 from farm.serve.simple import render_project
+from farm.serve.tally import Tally
+from farm.wire.following import follow_demand
 from farm.wire.site import host_environment, statement_base
 from farm.wire.tokens import make_access
 from farm.wire.uploads import make_upload_routes
@@ -77,6 +79,8 @@ def _application(settings: Settings, env: Mapping[str, str]) -> Iterator[Starlet
     pip = upstream_settings(settings, env)
     views = make_views(settings, store, pip)
     uploads = make_upload_routes(settings, store, access, views.project, host_environment(env))
+    tally = Tally()
+    demand = follow_demand(settings, env, store, tally)
     try:
         yield create_app(
             views.sources,
@@ -92,9 +96,11 @@ def _application(settings: Settings, env: Mapping[str, str]) -> Iterator[Starlet
                 cache_control=settings.page_cache_control,
                 prefix=settings.path_prefix,
                 pulse=pulse,
+                tally=tally,
             ),
         )
     finally:
+        demand.close()
         pulse.close()
         views.close()
         store.close()
