@@ -34,7 +34,7 @@ class Counting:
     def __init__(
         self, tally: Tally, database: Callable[[], Database] | None, clock: Clock, told: Callable[[Seen], None] | None = None
     ) -> None:
-        """`database` is opened when there is something to keep; StoreError when it cannot be. None: what is counted is for metrics only."""
+        """`database` is opened when there is something to keep; StoreError when it cannot be. None: counts are for metrics only."""
         self._tally = tally
         self._database = database
         self._clock = clock
@@ -89,6 +89,5 @@ class Counting:
         while not self._ended.wait(_SECONDS):
             try:
                 self.flush()
-            except Exception:
-                # Whatever it is, the next few seconds are counted again.
+            except Exception:  # noqa: BLE001 - whatever it is, what comes in the next few seconds is counted again
                 _log.exception("what clients fetched could not be counted")
