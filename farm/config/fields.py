@@ -110,7 +110,7 @@ FIELDS: tuple[Field, ...] = tuple(
         ("demand.count", "count_demand", values.flag, "true or false", "true",
          "Whether `farm serve` counts what clients compile, what they are, and what they fetch of the farm's (docs/demand.md). With `mirror = \"link\"`, upstream's sdists are then linked through the farm, which redirects."),
         ("demand.build", "build_demand", values.choice("off", "nightly", "now"), '"off", "nightly" or "now"', '"nightly"',
-         "Whether what clients compiled is built for the configured targets: not, by `farm nightly`, or by `farm serve` at once. Needs `demand.count`."),
+         "Whether what clients compiled is built for the configured targets: not, by the nightly run, or by `farm serve` at once. Needs `demand.count`."),
         ("trust.sign", "sign", values.flag, "true or false", "true", "Whether a signed statement of how it came to be is kept for each wheel (docs/trust.md)."),
         ("trust.key", "signing_key", values.text, "a PEM file", '""',
          "The Ed25519 key that signs. Empty: one in the store, made with the first build. Relative to config.toml."),

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
 import pytest
 from uv import find_uv_bin
 
 from farm.adapters.clock import SystemClock
+from farm.adapters.misses import MissBook
 from farm.adapters.store import Store
 from farm.model.interpreter import running_target
 from farm.model.page import JSON
@@ -100,7 +103,7 @@ def get(url: str, agent: str = PIP, **headers: str) -> tuple[int, bytes]:
 def sdist_url(url: str, project: str = "demo") -> str:
     page = f"{url}/simple/{project}/"
     files = json.loads(get(page, Accept=JSON)[1])["files"]
-    return str(urllib.request.urljoin(page, next(file["url"] for file in files if file["filename"].endswith(".tar.gz"))))  # type: ignore[attr-defined]
+    return urljoin(page, next(file["url"] for file in files if file["filename"].endswith(".tar.gz")))
 
 
 def misses(shell: Shell) -> list[dict[str, Any]]:
@@ -147,14 +150,14 @@ def requirements_in(shell: Shell) -> None:
     shell.write("requirements.in", "demo\n")
 
 
-def test_one_download_counts_once_and_answers_of_the_short_cut_count_too(shell: Shell, index: IndexServer, tmp_path: Path, record: WheelRecord) -> None:
+def test_one_download_counts_once_and_answers_of_the_short_cut_count_too(
+    shell: Shell, index: IndexServer, tmp_path: Path, record: WheelRecord
+) -> None:
     add_sdist(index, "demo", "1.0", tmp_path)
     wheel = f"/files/{record.sha256[:2]}/{record.sha256[2:]}/{record.filename}"
     agent = f"User-Agent: {PIP}"
     with started(shell) as (url, _):
         port = int(url.rpartition(":")[2])
-        import socket  # noqa: PLC0415 - one raw connection
-
         with Raw(socket.create_connection(("127.0.0.1", port))) as raw:
             for _ in range(5):
                 assert raw.ask(request(wheel, agent)).status == 200
@@ -178,8 +181,6 @@ def test_one_download_counts_once_and_answers_of_the_short_cut_count_too(shell: 
     # 9 of /simple/mine/, one of /simple/demo/.
     assert [(one["target"], one["count"]) for one in census["met"]] == [("cp311-manylinux_2_36_x86_64", 10)]
     store = Store(shell.folder / ".farm", render_project, SystemClock())
-    from farm.adapters.misses import MissBook  # noqa: PLC0415 - what no command shows
-
     downloads = MissBook(store.catalogue.database).downloads(SystemClock().now())
     store.close()
     assert [(one.filename, one.count) for one in downloads] == [(record.filename, 6)]
@@ -197,7 +198,9 @@ def test_servers_on_one_store_add_up_and_counts_are_there_while_they_run(shell: 
     assert [miss["count"] for miss in misses(shell)] == [3]
 
 
-def test_a_store_that_cannot_be_written_loses_counts_and_no_request(shell: Shell, index: IndexServer, tmp_path: Path, record: WheelRecord) -> None:
+def test_a_store_that_cannot_be_written_loses_counts_and_no_request(
+    shell: Shell, index: IndexServer, tmp_path: Path, record: WheelRecord
+) -> None:
     add_sdist(index, "demo", "1.0", tmp_path)
     for path in (shell.folder / ".farm").glob("catalogue.sqlite*"):
         path.unlink()
