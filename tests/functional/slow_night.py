@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from farm.cli.nightly import Given, staged, _told
+from farm.cli.nightly import Given, _told, staged
 from farm.config import load
 from farm.wire.night import Asked, Busy, run_night
 from tests.functional.slow_build import SlowFarm
