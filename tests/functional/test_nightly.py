@@ -7,12 +7,17 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import insert
 
-from tests.functional.conftest import REPOSITORY, Shell, add_sdist, add_wheel
+from farm.adapters import tables
+from farm.adapters.catalogue import Catalogue
+from farm.adapters.locks import Locks
+from tests.functional.conftest import REPOSITORY, TARGET, Shell, add_sdist, add_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -183,3 +188,25 @@ def test_after_the_grace_what_still_runs_is_ended_and_left_for_another_night(gap
         code, told = ended(process)
     assert (code, told["state"]) == (0, "ended")
     assert names(told["deferred"]) == ["first", "second"]
+
+
+def test_what_clients_compiled_is_built_though_no_set_wants_it_and_the_more_the_sooner(
+    gaps: Shell, index: IndexServer, tmp_path: Path
+) -> None:
+    add_sdist(index, "third", "1.0", tmp_path)
+    gaps.write("config.toml", (gaps.folder / "config.toml").read_text() + '[index]\nttl = "0.1s"\n')
+    assert gaps.run("nightly", "--dry-run").code == 0
+    now = datetime.now(UTC)
+    day = f"{now:%Y-%m-%d}"
+    missed = {"day": day, "name": "third", "version": "1.0", "target": TARGET, "client": "pip 25.1", "count": 5, "last": now}
+    url = f"sqlite:///{gaps.folder / '.farm/catalogue.sqlite'}"
+    with closing(Catalogue(url, Locks(gaps.folder / ".farm/locks"))) as catalogue, catalogue.database.write() as connection:
+        connection.execute(insert(tables.misses), [missed])
+    told = gaps.run("nightly", "--dry-run", "--json", "--budget", "1s").json
+    assert (names(told["planned"]), names(told["deferred"])) == (["third"], ["first", "second"])
+    assert (told["sets"], told["unreadable"]) == (2, [])
+    del index.projects["third"]
+    gone = gaps.run("nightly", "--dry-run", "--json", "--budget", "1s").json
+    assert (names(gone["planned"]), gone["unreadable"], gone["code"]) == (["second"], [], 0)
+    gaps.write("config.toml", (gaps.folder / "config.toml").read_text() + '[demand]\nbuild = "off"\n')
+    assert names(gaps.run("nightly", "--dry-run", "--json").json["planned"]) == ["first", "second"]
