@@ -166,3 +166,16 @@ PATCH_FIELDS: tuple[Field, ...] = tuple(
         ("strip", values.number(0, 20), "a number of 0 to 20", "1", "How many leading parts of its paths are left off, as in `patch -p`."),
     )
 )  # fmt: skip
+
+WATCH_FIELDS: tuple[Field, ...] = tuple(
+    Field(path=path, expected=expected, default=default, about=about, parse=parse, setting=path.replace("-", "_"))
+    for path, parse, expected, default, about in (
+        ("source", values.sources, "a path, a URL or `git+URL`, or a list of them", "",
+         "Requirements files, locks and pyproject.toml, folders with them, patterns such as `apps/*/uv.lock`; relative to config.toml."),
+        ("targets", values.targets, "a list of target names", "as `targets`", "The targets that its wheels are for."),
+        ("extras", values.texts, "a list of names", "[]", "Extras of its locks or pyproject.toml."),
+        ("groups", values.texts, "a list of names", "[]", "Dependency groups of its locks or pyproject.toml."),
+        ("default-groups", values.flag, "true or false", "true", "Whether a lock's groups count that its tool installs unasked."),
+        ("constraints", values.texts, "a list of files or URLs", "[]", "Constraints files, as pip's; relative to config.toml."),
+    )
+)  # fmt: skip
