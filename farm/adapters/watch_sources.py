@@ -124,7 +124,9 @@ class WatchSources:
         told = shown_source(source)
         wanted = Path(os.path.normpath(tree / inside))
         if not wanted.is_relative_to(tree):
-            raise UsageError(f"{told}: expected a folder or file of the repository, found {inside!r}", solution="correct what follows the #")
+            raise UsageError(
+                f"{told}: expected a folder or file of the repository, found {inside!r}", solution="correct what follows the #"
+            )
         parts = _local(str(wanted), told=told, within=tree)
         return tuple(replace(part, root=tree, source=told) for part in parts)
 
@@ -178,7 +180,7 @@ def _local(path: str, *, told: str = "", within: Path | None = None) -> tuple[Pa
     if not matches or not Path(matches[0]).exists():
         raise UsageError(
             f"{told or path}: expected a file or a folder, found nothing there",
-            solution="correct the path, or create the file; what was wanted before stays served",
+            solution="correct the path, or create the file",
         )
     found = []
     for match in map(Path, matches):
@@ -203,7 +205,9 @@ def _folder(folder: Path, told: str, within: Path | None) -> Part:
 
 def _stays(path: Path, within: Path | None, told: str) -> None:
     if within is not None and not path.resolve().is_relative_to(within.resolve()):
-        raise UsageError(f"{told}: {path.name}: expected a file of the repository, found a link that leads out", solution="commit the file itself")
+        raise UsageError(
+            f"{told}: {path.name}: expected a file of the repository, found a link that leads out", solution="commit the file itself"
+        )
 
 
 def _scheme(source: str) -> str:

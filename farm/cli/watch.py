@@ -245,8 +245,9 @@ def _tell(watched: Watched, seconds: float) -> None:
     for note in watched.notes:
         render.err(f"note: {note}")
     there = len(watched.cells) - len(missing)
+    sets = f"{len(watched.sets)} set{'' if len(watched.sets) == 1 else 's'}"
     jobs = f"; {len(watched.plan.jobs)} to build" if watched.plan.jobs else ""
-    render.out(f"{there} of {len(watched.cells)} wheels of {len(watched.sets)} sets are there{jobs} ({seconds:.1f} s)")
+    render.out(f"{there} of {len(watched.cells)} wheels of {sets} are there{jobs} ({seconds:.1f} s)")
 
 
 def _counted(seen: SetSeen) -> tuple[str, str, str]:
