@@ -112,7 +112,7 @@ FIELDS: tuple[Field, ...] = tuple(
          "The Ed25519 key that signs. Empty: one in the store, made with the first build. Relative to config.toml."),
         ("trust.serve-provenance", "serve_provenance", values.flag, "true or false", "false",
          "Whether pages name the statements of the farm's own wheels (PEP 740). Needs `serve.public-url` to be https."),
-        ("gc.roots", "gc_roots", values.texts, "a list of files", "[]", 'Requirements files and locks whose wheels `farm gc` keeps, e.g. `["apps/*/uv.lock"]`; `*` and `**` as in a shell, relative to config.toml. Without any, no wheel is collected.'),
+        ("gc.roots", "gc_roots", values.texts, "a list of files", "[]", 'Requirements files and locks whose wheels `farm gc` keeps, e.g. `["apps/*/uv.lock"]`; `*` and `**` as in a shell, relative to config.toml. Watch sets count as well; without either no wheel is collected.'),
         ("gc.keep", "gc_keep", values.age, 'an age such as "30d"', '"30d"', "What was built or used more recently is kept, whether a root names it or not."),
         ("gc.grace", "gc_grace", values.age, 'an age such as "7d"', '"7d"', "How long bytes stay that no page lists any more, for whoever has an older page or lock."),
         ("gc.logs", "gc_logs", values.age, 'an age such as "90d"', '"90d"', "How long logs of builds are kept."),
