@@ -161,6 +161,11 @@ class Project:
         """Return the files of one version."""
         return tuple(file for file in self.files if file.version == version)
 
+    def near(self, version: Version) -> Iterable[Version]:
+        """Return versions among which are all that `==` could mean: with a local part, too (PEP 440)."""
+        del version
+        return self.by_version()
+
     def by_version(self) -> Mapping[Version, tuple[IndexFile, ...]]:
         """Return each version's files; files that tell no version are left out."""
         grouped: dict[Version, list[IndexFile]] = {}
