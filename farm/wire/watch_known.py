@@ -112,7 +112,8 @@ class Known:
         variables = {name: text_digest(dict.get(opened.variables, name)) for name in opened.variables.asked}
         answer = make_answer(
             texts=opened.texts, variables=variables, pages=pages, own={name: self._groups.own.stamp(name) for name in own},
-            targets=targets, versions=versions, wants=encoded(seen.wants, targets), problems=[], remarks=seen.remarks, files=seen.files, inputs=opened.inputs_digest,
+            targets=targets, versions=versions, wants=encoded(seen.wants, targets), problems=[],
+            remarks=seen.remarks, files=seen.files, inputs=opened.inputs_digest,
             digest=seen.look.digest,
         )  # fmt: skip
         self._answers.save(self._key(opened), answer)
