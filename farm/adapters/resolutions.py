@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from farm.model.package import NormalizedName, Project
+    from farm.model.package import IndexFile, NormalizedName, Project
     from farm.ports import Index
 
 _UNSURE = "?"
@@ -48,6 +48,8 @@ class Resolutions:
         self._ttl = ttl
         self._now = now
         self._pages: dict[NormalizedName, str] = {}
+        self.asked: set[str] = set()
+        """The projects that the answers given so far depend on; whoever reads it may empty it."""
 
     def load(self, key: str) -> tuple[Row, ...] | None:
         """Return an answer that still holds, or None. UpstreamError when an index did not answer."""
@@ -60,6 +62,7 @@ class Resolutions:
             if _UNSURE in kept.pages.values() or self._held(map(canonicalize_name, kept.pages)) != kept.pages:
                 return None
             self._write(key, kept.rows, kept.pages)
+        self.asked.update(kept.pages)
         return tuple(
             Row(
                 name=canonicalize_name(name),
@@ -74,10 +77,11 @@ class Resolutions:
         """Keep an answer that depends on the pages of the projects `asked` for."""
         plain = [(str(row.name), str(row.version), list(map(str, row.via)), row.direct) for row in rows]
         # All of them were read in this run: to ask side by side would only take time.
-        for name in (names := tuple(asked)):
+        self.asked.update(asked := tuple(asked))
+        for name in asked:
             if name not in self._pages:
                 self._pages[name] = self._digest(name)
-        self._write(key, plain, self._held(names))
+        self._write(key, plain, self._held(asked))
 
     def _write(self, key: str, rows: list[tuple[str, str, list[str], bool]], pages: dict[str, str]) -> None:
         keep(self._folder / key, msgspec.msgpack.encode(_Kept(self._now(), rows, pages)))
@@ -98,8 +102,13 @@ def page_digest(page: Project) -> str:
     """Return a digest of all on a page that a resolution can depend on; "?" where bytes may change under a file's name."""
     if isinstance(page, LazyPage | MergedPage):
         return page.mark or _UNSURE
+    return files_digest(page.files)
+
+
+def files_digest(files: Iterable[IndexFile]) -> str:
+    """Return the same of some files of a page."""
     digest = hashlib.sha256()
-    for file in page.files:
+    for file in files:
         if file.sha256 is None:
             return _UNSURE
         facts = (file.filename, file.sha256, file.requires_python, file.yanked, file.upload_time, file.metadata)

@@ -55,7 +55,7 @@ def test_each_miss_is_told_with_how_it_stands_and_what_to_type(farm: Farm, tmp_p
     now = farm.clock.now()
     rows = [
         {"id": f"A{number}", "run": "R", "name": name, "version": "1.0", "target": TARGET, "state": state, "started": now, "ended": None,
-         "log": "", "image": "", "key": None, "wheel": "", "digest": None, "cause": "", "summary": "a header is missing: foo.h", "remedy": ""}
+         "log": "", "image": "", "key": None, "wheel": "", "digest": None, "cause": "", "summary": "foo.h is missing", "remedy": ""}
         for number, (name, state) in enumerate((("broken", "published"), ("broken", "failed"), ("busy", "failed"), ("busy", "building")))
     ]  # fmt: skip
     cell = {"name": "bought", "version": "1.0", "target": TARGET, "state": "upstream-wheel", "reason": "", "file": "bought.whl"}
@@ -70,7 +70,7 @@ def test_each_miss_is_told_with_how_it_stands_and_what_to_type(farm: Farm, tmp_p
         ("there", "wheel", TARGET), ("broken", "failed", TARGET), ("busy", "building", TARGET), ("bought", "upstream", TARGET),
         ("new", "unbuilt", TARGET), ("new", "not-configured", ""), ("new", "untold", ""),
     ]  # fmt: skip
-    assert [state.detail for state in found[:2]] == ["there-1.0-py3-none-any.whl", "a header is missing: foo.h"]
+    assert [state.detail for state in found[:2]] == ["there-1.0-py3-none-any.whl", "foo.h is missing"]
     assert found[1].remedy == "farm explain A1"
     assert found[4].remedy == f"echo 'new==1.0' | farm build -r - --target {TARGET}"
     assert found[5].remedy == "farm targets census"
