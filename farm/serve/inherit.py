@@ -84,8 +84,9 @@ class Sources:
     def obstacle(self, mine: OwnFile) -> Reason | None:
         """Return why a file may not be listed on any page, or None."""
         taken = self._files.get(mine.file.filename)
-        if taken is not None and _sha256(taken) != mine.file.sha256:
-            return "name-taken"
+        if taken is not None:
+            # The very same bytes are upstream's own, whatever became of the sdist.
+            return None if _sha256(taken) == mine.file.sha256 else "name-taken"
         named = self._files.get(mine.sdist)
         if named is not None and not _agree(_sha256(named), mine.sdist_sha256):
             return "sdist-changed"

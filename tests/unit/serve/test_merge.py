@@ -362,3 +362,10 @@ def test_a_page_of_15000_files_costs_less_than_a_second() -> None:
     # On this thread alone: other work on the machine does not count.
     assert time.thread_time() - started < 1.0
     assert len(merged.document["files"]) == 15_100
+
+
+def test_what_upstream_lists_itself_is_not_left_out_though_its_sdist_has_changed() -> None:
+    mine = own()
+    upstream = [page(entry(SDIST, sha256=NEW), entry(WHEEL, sha256=mine.file.sha256))]
+    merged = merge(NAME, upstream, [mine], DEFAULT)
+    assert (names(merged), merged.left_out) == ([SDIST, WHEEL], ())
