@@ -83,6 +83,7 @@ COMMANDS = {
     "verify": "farm.cli.verify:verify",
     "export": "farm.cli.export:export",
     "recipe": "farm.cli.recipe:recipe",
+    "metrics": "farm.cli.metrics:metrics",
     "log": "farm.cli.history:log",
     "repro": "farm.cli.repro:repro",
     "status": "farm.cli.history:status",

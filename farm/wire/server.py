@@ -14,8 +14,11 @@ from farm.adapters.pulse import Pulse
 from farm.adapters.store import Store
 from farm.errors import StoreError, UsageError
 from farm.serve.app import Options, create_app
+from farm.serve.metrics import Served
 from farm.serve.nginx import Front, render_nginx
 from farm.serve.simple import render_project
+from farm.serve.tally import Tally
+from farm.wire.metrics import metrics_page
 from farm.wire.site import host_environment, statement_base
 from farm.wire.tokens import make_access
 from farm.wire.uploads import make_upload_routes
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from uvicorn import Config
 
     from farm.model.settings import Settings
+    from farm.serve.fast import Shared
 
 _log = logging.getLogger("farm.serve")
 _STOP_SECONDS = 5
@@ -43,8 +47,11 @@ def serve_index(settings: Settings, env: Mapping[str, str], ready: Callable[[str
     """
     import uvicorn  # noqa: PLC0415 - the server only
 
-    with _application(settings, env) as app, _listening(settings) as listener:
-        config = _config(settings, app, verbose=verbose)
+    from farm.serve.fast import Shared  # noqa: PLC0415 - imports uvicorn
+
+    shared = Shared()
+    with _application(settings, env, shared) as app, _listening(settings) as listener:
+        config = _config(settings, app, shared, verbose=verbose)
         host = f"[{settings.host}]" if listener.family == socket.AF_INET6 else settings.host
         scheme = "https" if settings.tls_certificate else "http"
         ready(f"{scheme}://{host}:{listener.getsockname()[1]}{settings.path_prefix}")
@@ -66,13 +73,14 @@ def nginx_block(settings: Settings) -> str:
 
 
 @contextmanager
-def _application(settings: Settings, env: Mapping[str, str]) -> Iterator[Starlette]:
+def _application(settings: Settings, env: Mapping[str, str], shared: Shared) -> Iterator[Starlette]:
     store = Store(settings.store, render_project, SystemClock(), provenance=statement_base(settings))
     try:
         # Pages that an older farm made, or that a publisher which died left undone.
         store.recover()
     except StoreError as error:
         _log.warning("the store cannot be written, so it is served as it is: %s", error.reason)
+    tally = Tally()
     access, pulse = make_access(settings), Pulse(settings.store / "serial")
     pip = upstream_settings(settings, env)
     views = make_views(settings, store, pip)
@@ -92,6 +100,7 @@ def _application(settings: Settings, env: Mapping[str, str]) -> Iterator[Starlet
                 cache_control=settings.page_cache_control,
                 prefix=settings.path_prefix,
                 pulse=pulse,
+                metrics=metrics_page(settings, store, access, lambda: Served(tally.totals(), shared.given)),
             ),
         )
     finally:
@@ -100,15 +109,15 @@ def _application(settings: Settings, env: Mapping[str, str]) -> Iterator[Starlet
         store.close()
 
 
-def _config(settings: Settings, app: Starlette, *, verbose: bool) -> Config:
+def _config(settings: Settings, app: Starlette, shared: Shared, *, verbose: bool) -> Config:
     import uvicorn  # noqa: PLC0415 - the server only
 
-    from farm.serve.fast import Shared, fast_protocol  # noqa: PLC0415 - imports uvicorn
+    from farm.serve.fast import fast_protocol  # noqa: PLC0415 - imports uvicorn
 
     _allow_descriptors()
     config = uvicorn.Config(
         app,
-        http=fast_protocol(Shared()),
+        http=fast_protocol(shared),
         loop="uvloop",
         ws="none",
         lifespan="off",
