@@ -30,6 +30,7 @@ _OWN = frozenset(PARTS[:4])
 # A walk through a million files lets others have the processor and the disk.
 _BREATHE_EVERY = 500
 _BREATH_SECONDS = 0.002
+_FAILING = ("failing", "regressions")
 
 
 class FigureReader:
@@ -86,14 +87,14 @@ def _night(row: RowMapping) -> Night:
         read = json.loads(row["report"] or "{}")
         said = read if isinstance(read, dict) else {}
     return Night(
-        started=row["started"], ended=row["ended"], state=row["state"],
-        exit_code=_count(said.get("exit_code")), built=_count(said.get("built")), failed=_count(said.get("failing", said.get("failed"))),
+        started=row["started"], ended=row["ended"], state=row["state"], exit_code=_count(said.get("code")),
+        built=_count(said.get("built")), failed=sum(_count(said.get(name)) or 0 for name in _FAILING) if said else None,
     )  # fmt: skip
 
 
 def _count(said: object) -> int | None:
-    """A number as it is, a list by its length: a report has either."""
-    if isinstance(said, (list, dict)):
+    """A number as it is, a list by its length: the report of a night (farm/model/night.py) has both."""
+    if isinstance(said, list):
         return len(said)
     return said if isinstance(said, int) and not isinstance(said, bool) else None
 

@@ -67,6 +67,14 @@ def package_path(entry: dict[str, Any]) -> str:
     return f"packages/url/{hashlib.sha256(without_credentials(url).encode()).hexdigest()[:40]}/{last}"
 
 
+def sdists_here(entry: dict[str, Any]) -> str:
+    """Return `package_path` for an sdist, upstream's own URL for a wheel: only who is about to compile takes the longer way."""
+    url: str = entry["url"]
+    if entry["filename"].endswith(".whl") or urlsplit(url).scheme not in {"http", "https"}:
+        return url
+    return package_path(entry)
+
+
 class MirrorFiles:
     """Satisfies `views.UpstreamFiles`. What was once listed is remembered with mode "cache", so that its URL stays good."""
 
@@ -81,7 +89,8 @@ class MirrorFiles:
 
     def find(self, path: str) -> MirroredFile | None:
         """Return the file at `/packages/<path>`, percent-decoded; None when no page lists it. UpstreamError as for a page."""
-        if self.mode == "link":
+        if self.mode == "link" and path.endswith((".whl", _METADATA)):
+            # No page names these; an sdist's URL may stand in a lock, also when nothing is counted any more.
             return None
         wanted = f"packages/{path}"
         trouble: UpstreamError | None = None

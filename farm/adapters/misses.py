@@ -78,7 +78,7 @@ class MissBook:
         )  # fmt: skip
 
     def counts(self, pins: Iterable[tuple[NormalizedName, str]], since: datetime) -> dict[tuple[NormalizedName, str], int]:
-        """Return how often clients compiled each (name, version) since that day, whatever their target; those that nobody did are left out."""
+        """Return how often clients compiled each (name, version) since that day, whatever their target; 0 is left out."""
         wanted = frozenset(pins)
         names = sorted({name for name, _ in wanted})
         table = tables.misses

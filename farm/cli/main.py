@@ -84,6 +84,7 @@ COMMANDS = {
     "export": "farm.cli.export:export",
     "recipe": "farm.cli.recipe:recipe",
     "metrics": "farm.cli.metrics:metrics",
+    "misses": "farm.cli.misses:misses",
     "log": "farm.cli.history:log",
     "repro": "farm.cli.repro:repro",
     "status": "farm.cli.history:status",

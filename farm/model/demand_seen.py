@@ -24,7 +24,8 @@ class Agent:
 
     `program` is `pip`, `uv`, `poetry`, ... or `other`; `python` has two or three numbers; `implementation` is `CPython` or `PyPy`;
     `libc` is `glibc` or `musl`; `arch` is as that system spells it (`x86_64`, `AMD64`, `arm64`); `system` is `Linux`, `Darwin` or
-    `Windows`; `release` is that of macOS or of the distribution `distro`. `ci`: it says that nobody sits before it.
+    `Windows`; `release` is that of macOS or of the distribution `distro`. `installs` is False for one that says that it only
+    resolves, as `uv lock`: it reads an sdist's metadata and compiles nothing.
     """
 
     program: str = OTHER
@@ -37,7 +38,7 @@ class Agent:
     system: str = ""
     distro: str = ""
     release: str = ""
-    ci: bool = False
+    installs: bool = True
 
     def __str__(self) -> str:
         return f"{self.program} {self.version}".rstrip()
@@ -55,7 +56,7 @@ class MissKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What was counted on one day (UTC). `clients` are requests for pages by (target, client), `downloads` the farm's own wheels by name."""
+    """What was counted on one day (UTC): misses, requests for pages by (target, client), downloads of the farm's own wheels by name."""
 
     misses: Mapping[MissKey, int] = field(default_factory=dict)
     clients: Mapping[tuple[str, str], int] = field(default_factory=dict)

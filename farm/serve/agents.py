@@ -26,6 +26,10 @@ _PROGRAMS = {
     "bandersnatch": "bandersnatch", "devpi-server": "devpi", "artifactory": "artifactory", "nexus": "nexus", "farm": "farm",
     "python-requests": "requests", "python-httpx": "httpx", "mozilla": "browser", "prometheus": "prometheus",
 }  # fmt: skip
+# These fetch sdists too, but compile none.
+_NO_INSTALLERS = frozenset(
+    {"twine", "curl", "wget", "bandersnatch", "devpi", "artifactory", "nexus", "farm", "requests", "httpx", "browser", "prometheus"}
+)
 _FIRST = re.compile(r"([A-Za-z][A-Za-z0-9_.-]{0,31})(?:/([0-9][0-9A-Za-z.+!-]{0,31}))?(?:[ ;(]|$)")
 _VERSION = re.compile(r"\d{1,4}(?:\.\d{1,6}){0,3}(?:(?:a|b|rc|\.dev|\.post)\d{1,6})?")
 _PYTHON = re.compile(r"3\.\d{1,2}(?:\.\d{1,2})?")
@@ -36,6 +40,7 @@ _WORD = re.compile(r"[A-Za-z0-9_.+-]{1,32}")
 _ARCHES = {"arm64": "aarch64", "amd64": "x86_64", "i386": "i686", "i586": "i686", "armv7": "armv7l"}
 _WINDOWS = {"amd64": "win_amd64", "x86_64": "win_amd64", "arm64": "win_arm64", "aarch64": "win_arm64", "x86": "win32", "i686": "win32"}
 _SYSTEMS = ("Linux", "Darwin", "Windows")
+_RESOLVING = (["lock"], ["export"], ["tree"], ["pip", "compile"])
 # The release of Alpine that brought musl 1.2 (musllinux_1_2): PEP 656 has musl's levels, pip tells none of them.
 _ALPINE_MUSL_1_2 = (3, 13)
 _NEWEST_PYTHON = 29
@@ -70,19 +75,18 @@ def _plain(program: str, version: str, text: str) -> Agent:
     python, system = _PLAIN_PYTHON.search(text), _PLAIN_SYSTEM.search(text)
     return Agent(
         program=program, version=version, python=python[2] if python else "", implementation=python[1] if python else "",
-        system=system[1] if system else "",
+        system=system[1] if system else "", installs=program not in _NO_INSTALLERS,
     )  # fmt: skip
 
 
 def _told(program: str, version: str, told: dict[str, Any]) -> Agent:
     implementation, distro = _table(told, "implementation"), _table(told, "distro")
     libc, system = _table(distro, "libc"), _table(told, "system")
-    python, lib = _text(told, "python"), _text(libc, "lib").lower()
-    name = _text(implementation, "name")
+    python, name, lib = _text(told, "python"), _text(implementation, "name"), _text(libc, "lib").lower()
     return Agent(
         program=program,
         version=version,
-        python=python if _PYTHON.fullmatch(python) else _digits(python),
+        python=_digits(python),
         implementation=name if name in {"CPython", "PyPy"} else "",
         libc=lib if lib in {"glibc", "musl"} else "",
         libc_version=_text(libc, "version") if _LEVEL.fullmatch(_text(libc, "version")) else "",
@@ -90,8 +94,13 @@ def _told(program: str, version: str, told: dict[str, Any]) -> Agent:
         system=_text(system, "name") if _text(system, "name") in _SYSTEMS else "",
         distro=_text(distro, "name"),
         release=_text(distro, "version") if _LEVEL.match(_text(distro, "version")) else "",
-        ci=told.get("ci") is True,
+        installs=program not in _NO_INSTALLERS and not _resolves(_table(told, "installer").get("subcommand")),
     )
+
+
+def _resolves(subcommand: object) -> bool:
+    """Tell whether a uv (from 0.9 on its user agent has the subcommand) only resolves."""
+    return isinstance(subcommand, list) and subcommand[:2] in _RESOLVING
 
 
 def _digits(python: str) -> str:

@@ -102,6 +102,7 @@ def _night(night: Night | None, last: Night | None) -> Iterator[Metric]:
     yield GaugeMetricFamily("farm_night_end_timestamp_seconds", "When a nightly run last ended.", last.ended.timestamp())
     about = "What the last nightly run that ended took."
     yield GaugeMetricFamily("farm_night_duration_seconds", about, (last.ended - last.started).total_seconds())
+    yield GaugeMetricFamily("farm_night_ok", "Whether that run came to its end by itself.", last.state == "ended")
     if last.exit_code is not None:
         yield GaugeMetricFamily("farm_night_exit_code", "The exit code of the last nightly run that ended.", last.exit_code)
     wheels = GaugeMetricFamily("farm_night_wheels", "Wheels of the last nightly run that ended, by result.", labels=["result"])

@@ -28,7 +28,7 @@ View = Literal["merged", "wheels", "strict", ""]
 Kind = Literal["root", "page", "wheel", "metadata", "sdist", "statement", "upstream", "other"]
 """`wheel`, `metadata`, `statement` and `sdist` below `/files/` are the farm's own; `upstream` and `sdist` below `/packages/` upstream's."""
 
-_WAITING = 1_000_000
+_WAITING = 250_000
 _DISTINCT = 50_000
 _SDISTS = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
 _LONGEST_NAME = 512
@@ -65,7 +65,7 @@ class Answered:
 
 
 class Tally:
-    """Counts answers. What is not taken in time is lost from the oldest on, at a million, and never in a request's way."""
+    """Counts answers. What is not taken in time is lost from the oldest on, at a quarter of a million, and never in a request's way."""
 
     def __init__(self, waiting: int = _WAITING) -> None:
         self._noted: deque[Answered] = deque(maxlen=waiting)
@@ -135,6 +135,8 @@ def _classify(path: str) -> tuple[View, Kind, str, bool]:
             return view, _kind(name, "wheel"), name, True
         case ["packages", *_, name]:
             return view, _kind(name, "upstream"), name, False
+        case _:
+            pass
     return "", "other", "", False
 
 
