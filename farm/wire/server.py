@@ -162,6 +162,8 @@ def _config(settings: Settings, app: Starlette, shared: Shared, *, verbose: bool
         forwarded_allow_ips=list(settings.trusted_proxies),
         log_level="info" if verbose else "warning",
         access_log=verbose,
+        # Without one of its own, what uvicorn logs goes where all else does.
+        **({"log_config": None} if settings.log_format == "json" else {}),  # type: ignore[arg-type]
         timeout_graceful_shutdown=_STOP_SECONDS,
         ssl_certfile=settings.tls_certificate or None,
         ssl_keyfile=settings.tls_key or None,
