@@ -46,19 +46,22 @@ class FigureReader:
         """Return what changes with each build: milliseconds, however large the catalogue is. StoreError when the database fails."""
         builds = self._builds.read()
         with self._database.read() as connection:
-            jobs, nights = tables.run_jobs, tables.nights.c
+            jobs = tables.run_jobs
             running = connection.execute(select(tables.runs.c.id).where(tables.runs.c.state == "running")).scalars().all()
             alive = [run for run in running if self._locks.alive(run)]
             queue = connection.execute(
                 select(jobs.c.state, func.count()).where(jobs.c.run.in_(alive)).group_by(jobs.c.state).order_by(jobs.c.state)
             ).all()
             campaigns = connection.execute(select(func.count()).where(tables.campaigns.c.closed.is_(None))).scalar_one()
-            newest = select(tables.nights).order_by(nights.id.desc()).limit(1)
-            rows = [connection.execute(query).mappings().one_or_none() for query in (newest, newest.where(nights.ended.is_not(None)))]
-        night, last = (None if row is None else _night(row) for row in rows)
+            night, last = _nights(connection)
         return Recent(
             builds=builds, queue=tuple((state, count) for state, count in queue), night=night, last_night=last, open_campaigns=campaigns
         )
+
+    def nights(self) -> tuple[Night | None, Night | None]:
+        """Return the newest nightly run, and the newest that has ended. StoreError when the database fails."""
+        with self._database.read() as connection:
+            return _nights(connection)
 
     def holdings(self) -> Holdings:
         """Return what takes a look at everything there is: seconds in a large store. StoreError when the database fails."""
@@ -79,6 +82,14 @@ class FigureReader:
 
 def _number(connection: Connection, table: Any) -> int:
     return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+
+
+def _nights(connection: Connection) -> tuple[Night | None, Night | None]:
+    newest = select(tables.nights).order_by(tables.nights.c.id.desc()).limit(1)
+    queries = (newest, newest.where(tables.nights.c.ended.is_not(None)))
+    rows = [connection.execute(query).mappings().one_or_none() for query in queries]
+    night, last = (None if row is None else _night(row) for row in rows)
+    return night, last
 
 
 def _night(row: RowMapping) -> Night:

@@ -84,6 +84,7 @@ COMMANDS = {
     "token": "farm.cli.token:token",
     "images": "farm.cli.images:images",
     "doctor": "farm.cli.doctor:doctor",
+    "health": "farm.cli.health:health",
     "lock": "farm.cli.lock:lock",
     "seed": "farm.cli.seed:seed",
     "client": "farm.cli.client:client",

@@ -126,7 +126,8 @@ def metrics_page(settings: Settings, store: Store, access: Access, served: Calla
 
 
 @contextmanager
-def _reader(settings: Settings) -> Iterator[FigureReader]:
+def open_figures(settings: Settings) -> Iterator[FigureReader]:
+    """Yield what reads a store's figures. UsageError without a store, StoreError when its catalogue cannot be opened."""
     if not (settings.store / "catalogue.sqlite").is_file():
         raise UsageError(
             f"{settings.store}: expected a store, found no catalogue in it",
@@ -143,7 +144,7 @@ def metrics_text(settings: Settings) -> bytes:
     """Return all that the store tells, in Prometheus' text format. UsageError without a store, StoreError when it cannot be read."""
     from farm.serve.metrics import registry, render_text  # noqa: PLC0415 - only what a command needs
 
-    with _reader(settings) as reader:
+    with open_figures(settings) as reader:
         figures = _on_disk(settings.store, reader.recent(), reader.holdings())
     return render_text(registry(lambda: figures))
 
