@@ -76,7 +76,10 @@ class Context:
 COMMANDS = {
     "check": "farm.cli.check:check",
     "build": "farm.cli.build:build",
+    "watch": "farm.cli.watch:watch",
     "resume": "farm.cli.resume:resume",
+    "nightly": "farm.cli.nightly:nightly",
+    "report": "farm.cli.nightly:report",
     "why": "farm.cli.why:why_command",
     "explain": "farm.cli.explain:explain",
     "targets": "farm.cli.targets:targets",

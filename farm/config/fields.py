@@ -125,6 +125,21 @@ FIELDS: tuple[Field, ...] = tuple(
         ("gc.grace", "gc_grace", values.age, 'an age such as "7d"', '"7d"', "How long bytes stay that no page lists any more, for whoever has an older page or lock."),
         ("gc.logs", "gc_logs", values.age, 'an age such as "90d"', '"90d"', "How long logs of builds are kept."),
         ("gc.cache", "gc_cache", values.size, 'a size such as "20GiB"', '"20GiB"', "How large `cache/` may be after a `farm gc`."),
+        ("nightly.budget", "night_budget", values.wait, 'a duration such as "3h", or 0', "0",
+         "How long `farm nightly` may build; what most clients wait for goes first, the rest is done another night. 0: until all is done. `--budget` replaces it."),
+        ("nightly.grace", "night_grace", values.wait, 'a duration such as "15m", or 0', '"15m"', "How long builds that run when the budget is spent may go on before they are ended."),
+        ("nightly.report", "night_report", values.choice("changes", "always", "failures"), '"changes", "always" or "failures"', '"changes"',
+         "Which nights are told on the output, by mail and to the webhook: those in which something changed, all, or those in which something went wrong that was well before."),
+        ("nightly.webhook", "night_webhook", values.secret_url, 'a URL, "env:NAME" or "file:PATH"', '""',
+         "Where a summary is posted, as Slack, Mattermost and others take it. The URL is a secret where it lets everybody post: then name the variable or the file that holds it."),
+        ("nightly.mail.to", "mail_to", values.addressees, "a list of mail addresses", "[]", "Who gets the report. Empty: nobody."),
+        ("nightly.mail.from", "mail_from", values.addressee, "a mail address", '""', "Whom it is from. Empty: the first of `to`."),
+        ("nightly.mail.host", "mail_host", values.text, "a host", '"localhost"', "The mail server."),
+        ("nightly.mail.port", "mail_port", values.number(0, 65535), "a port number", "0", "Its port. 0: what is usual: 587 with starttls, 465 with tls, 25 with none."),
+        ("nightly.mail.tls", "mail_tls", values.choice("starttls", "tls", "none"), '"starttls", "tls" or "none"', '"starttls"',
+         "How the connection is encrypted. A name and a password are not sent without."),
+        ("nightly.mail.user", "mail_user", values.text, "a name", '""', "The name to log in with. Empty: without."),
+        ("nightly.mail.password", "mail_password", values.secret, '"env:NAME" or "file:PATH"', '""', "Where its password is: in a variable of the environment, or in a file, relative to config.toml."),
     )
 )  # fmt: skip
 
@@ -172,5 +187,18 @@ PATCH_FIELDS: tuple[Field, ...] = tuple(
         ("upstream", values.upstream, "a word of " + ", ".join(f'"{word}"' for word in UPSTREAM) + "; then where or why (after submitted, backport and inappropriate always)", "",
          "What became of it upstream, e.g. `submitted https://…/pull/7`, `backport 2.1`, `inappropriate for this farm only`."),
         ("strip", values.number(0, 20), "a number of 0 to 20", "1", "How many leading parts of its paths are left off, as in `patch -p`."),
+    )
+)  # fmt: skip
+
+WATCH_FIELDS: tuple[Field, ...] = tuple(
+    Field(path=path, expected=expected, default=default, about=about, parse=parse, setting=path.replace("-", "_"))
+    for path, parse, expected, default, about in (
+        ("source", values.sources, "a path, a URL or `git+URL`, or a list of them", "",
+         "Requirements files, locks and pyproject.toml, folders with them, patterns such as `apps/*/uv.lock`; relative to config.toml."),
+        ("targets", values.targets, "a list of target names", "as `targets`", "The targets that its wheels are for."),
+        ("extras", values.texts, "a list of names", "[]", "Extras of its locks or pyproject.toml."),
+        ("groups", values.texts, "a list of names", "[]", "Dependency groups of its locks or pyproject.toml."),
+        ("default-groups", values.flag, "true or false", "true", "Whether a lock's groups count that its tool installs unasked."),
+        ("constraints", values.texts, "a list of files or URLs", "[]", "Constraints files, as pip's; relative to config.toml."),
     )
 )  # fmt: skip

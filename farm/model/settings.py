@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
     from farm.model.healing import HealMode
     from farm.model.instructions import X86Level
+    from farm.model.night import MailTls, When
     from farm.model.package import Pin, Version
     from farm.model.provenance import Twice
     from farm.model.target import Target
+    from farm.model.watch import WatchSet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +108,19 @@ class Settings:
     gc_grace: float = 7 * 86400.0
     gc_logs: float = 90 * 86400.0
     gc_cache: int = 20 << 30
+    night_budget: float = 0.0
+    night_grace: float = 900.0
+    night_report: When = "changes"
+    night_webhook: str = ""
+    mail_to: tuple[str, ...] = ()
+    mail_from: str = ""
+    mail_host: str = "localhost"
+    mail_port: int = 0
+    mail_tls: MailTls = "starttls"
+    mail_user: str = ""
+    mail_password: str = ""
     recipes: Mapping[NormalizedName, tuple[RecipeRule, ...]] = field(default_factory=dict)
+    watches: tuple[WatchSet, ...] = ()
 
     def is_private(self, name: NormalizedName) -> bool:
         """Tell whether a project is the user's own: its name is never asked for upstream."""

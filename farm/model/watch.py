@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from farm.model.job import JobId
     from farm.model.report import State
 
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""What a set may be called: it stands in URLs and in TOML."""
+
 CellKey = tuple[str, str, str]
 """(normalised name, version, target's name)."""
 
@@ -24,7 +28,7 @@ class WatchSet:
     """Requirements that are watched under a name.
 
     `sources` are absolute paths, patterns of paths (`*`, `**`), URLs, and `git+URL[@REF][#SUBDIR]`; they may hold `${VARIABLES}`, as
-    pip's requirements files do, and credentials: `farm.survey.watching.shown` is how people see them. `targets` are names; empty: those
+    pip's requirements files do, and credentials: `farm.wire.watch.shown_source` is how people see them. `targets` are names; empty: those
     of config.toml. `extras`, `groups` and `default_groups` are as `farm build` has them, `constraints` files or URLs. `origin` tells
     where the set is registered: config.toml, or `farm watch add`.
     """

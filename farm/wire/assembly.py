@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from farm.model.demand import Demand, IndexOptions
     from farm.model.gap import Matrix
     from farm.model.image import Family, ImageSpec
-    from farm.model.job import Job, Plan, Recipe
+    from farm.model.job import Job, JobId, Plan, Recipe
     from farm.model.lock import Choice
     from farm.model.messages import Command, Event
     from farm.model.package import Pin
@@ -64,6 +64,8 @@ class Farm:
         """No container may be started, not even to ask a build backend (`farm check`)."""
         self.retry_failed = False
         """What failed before is tried again, whether an input changed or not."""
+        self.retry_jobs: frozenset[JobId] = frozenset()
+        """Of these what failed before is tried again."""
         self.rebuild = False
         """The farm's own wheels do not count: whatever has other inputs now is built again."""
         self.clock = SystemClock()
@@ -236,6 +238,12 @@ class Farm:
         if self._reading is None:
             self._reading = self._stack.enter_context(Reading(self, options))
         return self._reading
+
+    def own_reading(self, options: IndexOptions) -> Reading:
+        """Return another reading half, for index options that are not those of the rest of the run."""
+        from farm.wire.reading import Reading  # noqa: PLC0415 - only what a command needs
+
+        return self._stack.enter_context(Reading(self, options))
 
     def survey(self, demand: Demand) -> tuple[Matrix, DetectPolicy]:
         """Return what is there and what is missing. UpstreamError when an index did not answer."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,14 +49,15 @@ def fsck(farm: Farm, *, fix: bool, sample: float, since: float | None, say: Call
         return audit(farm.root, farm.store, request, ports)
 
 
-def gc(farm: Farm, *, dry_run: bool, keep: float | None) -> Collected:
-    """Remove what nobody wants; `keep` in seconds in place of the configuration's.
+def gc(farm: Farm, *, dry_run: bool, keep: float | None, wheels: bool = True) -> Collected:
+    """Remove what nobody wants; `keep` in seconds in place of the configuration's; no wheel leaves the index without `wheels`.
 
-    Nothing is removed when a root cannot be read (UsageError, RequirementsError) or resolved (UpstreamError, UsageError).
+    What requirement sets want stays (farm/wire/watch.py). Nothing is removed when a root cannot be read (UsageError, RequirementsError)
+    or resolved (UpstreamError, UsageError).
     """
     _expect_store(farm.root)
     settings = farm.settings
-    named = read_roots(farm) if settings.gc_roots else None
+    named = _with_sets(farm, read_roots(farm)) if settings.gc_roots and wheels else None
     bounds = Bounds(
         keep=settings.gc_keep if keep is None else keep,
         grace=settings.gc_grace,
@@ -92,6 +93,15 @@ def read_roots(farm: Farm) -> Named:
         if demand.requirements:
             pins |= _resolved(farm.settings, farm.env, path)
     return Named(roots=tuple(dict.fromkeys(paths)), pins=frozenset(pins), digests=frozenset(digests))
+
+
+def _with_sets(farm: Farm, named: Named) -> Named:
+    from packaging.utils import canonicalize_name  # noqa: PLC0415 - only with roots
+
+    from farm.model.package import Version  # noqa: PLC0415 - the same
+
+    wanted = {(canonicalize_name(name), Version(version)) for name, version in farm.records.nights.wanted()}
+    return replace(named, pins=named.pins | wanted)
 
 
 def _matching(pattern: str, folder: Path) -> list[str]:

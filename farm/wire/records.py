@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from farm.adapters.failures import FailureBook
 from farm.adapters.journal import Journal
+from farm.adapters.nights import Nights, Retirements
 from farm.adapters.usages import Usages
+from farm.adapters.watches import Watches
 from farm.adapters.wheel_recipes import WheelRecipes
 from farm.model.attempt import RunRecord
 
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from farm.engine.progress import Progress
     from farm.model.attempt import RunState
     from farm.wire.assembly import Farm
+
+
+NIGHTLY = '{"command": "nightly"}'
+"""The options of a run that `farm nightly` began, in the journal."""
 
 
 class Records:
@@ -43,6 +49,18 @@ class Records:
     @cached_property
     def recipes(self) -> WheelRecipes:
         return WheelRecipes(self._database)
+
+    @cached_property
+    def nights(self) -> Nights:
+        return Nights(self._database)
+
+    @cached_property
+    def retirements(self) -> Retirements:
+        return Retirements(self._database)
+
+    @cached_property
+    def watches(self) -> Watches:
+        return Watches(self._database)
 
 
 def begin(farm: Farm, options: str) -> None:
