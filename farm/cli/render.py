@@ -71,6 +71,11 @@ def err(text: str) -> None:
     _print(text, sys.stderr)
 
 
+def structured() -> bool:
+    """Tell whether talk is a log for machines."""
+    return isinstance(sys.stderr, JsonStderr)
+
+
 def bind(**fields: str) -> None:
     """Name what all further talk is about, where it is structured: e.g. the run."""
     if isinstance(sys.stderr, JsonStderr):

@@ -250,7 +250,7 @@ class Farm:
         from farm.survey.survey import survey  # noqa: PLC0415 - only what a command needs
         from farm.wire.exact import exact_targets  # noqa: PLC0415 - the same
 
-        policy = self._policy(demand)
+        policy = self.policy(demand)
         targets = exact_targets(self.settings.targets, self.cache)
         matrix = survey(self._settled(demand, targets), targets, policy, self.reading(demand.options))
         if self.rebuild or self.settings.recipes:
@@ -277,7 +277,8 @@ class Farm:
 
             tell_where(self, matrix)
 
-    def _policy(self, demand: Demand) -> DetectPolicy:
+    def policy(self, demand: Demand) -> DetectPolicy:
+        """Return which files count for a demand, as configured and as it says itself."""
         from farm.survey.survey import policy_of  # noqa: PLC0415 - only what a command needs
 
         policy = policy_of(demand, self.settings.from_source)
@@ -373,7 +374,7 @@ class Farm:
         """
         from farm.survey.rounds import survey_again  # noqa: PLC0415 - seldom needed
 
-        policy = self._policy(demand)
+        policy = self.policy(demand)
         again = self._settled(demand, before.targets)
         matrix, notes = survey_again(again, before, self.surprising, policy, self.reading(demand.options))
         matrix = replace(matrix, unsettled=before.unsettled)
