@@ -11,10 +11,12 @@ from sqlalchemy import func, insert, select, update
 
 from farm.adapters import tables
 from farm.errors import UsageError
+from farm.model.backfill import Use, Want
 from farm.model.campaign import VERSIONS, Campaign, Wish
 from farm.model.package import Version
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from sqlalchemy.engine import RowMapping
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from farm.adapters.database import Database
 
 _TABLE, _WANTED = tables.campaigns, tables.wanted
+_SOME = 500
 
 
 class Campaigns:
@@ -61,15 +64,54 @@ class Campaigns:
         versions: dict[str, list[Version]] = {}
         with self._database.read() as connection:
             for name, version in connection.execute(per_version):
-                try:
-                    versions.setdefault(name, []).append(Version(version))
-                except InvalidVersion:
-                    continue
+                parsed = _version(version)
+                if parsed is not None:
+                    versions.setdefault(name, []).append(parsed)
             sets = {name: count for name, count in connection.execute(per_project)}  # noqa: C416 - a row is no pair to mypy
         return tuple(
             Wish(name=canonicalize_name(name), versions=tuple(sorted(found, reverse=True)), sets=sets.get(name, 0))
             for name, found in versions.items()
         )
+
+    def wants(self) -> tuple[Want, ...]:
+        """Return every version that some set wants, by name and version, with the targets that it is wanted for."""
+        columns = (_WANTED.c.name, _WANTED.c.version, _WANTED.c.target, _WANTED.c.watch)
+        found: dict[tuple[str, str], tuple[set[str], set[str]]] = {}
+        with self._database.read() as connection:
+            for name, version, target, watch in connection.execute(select(*columns).order_by(_WANTED.c.name, _WANTED.c.version)):
+                watches, targets = found.setdefault((name, version), (set(), set()))
+                watches.add(watch)
+                targets.add(target)
+        return tuple(
+            Want(name=canonicalize_name(name), version=parsed, sets=len(watches), targets=tuple(sorted(targets)))
+            for (name, version), (watches, targets) in found.items()
+            if (parsed := _version(version)) is not None
+        )
+
+    def uses(self, names: Sequence[str], since: str) -> dict[tuple[str, str], Use]:
+        """Return how versions of these projects were used since a day (YYYY-MM-DD), by (name, version)."""
+        misses, downloads, wheels = tables.misses, tables.downloads, tables.wheels
+        missed = select(misses.c.name, misses.c.version, func.sum(misses.c.count)).where(misses.c.day >= since)
+        fetched = (
+            select(wheels.c.name, wheels.c.version, func.sum(downloads.c.count))
+            .join(wheels, wheels.c.filename == downloads.c.filename).where(downloads.c.day >= since)
+        )  # fmt: skip
+        found: dict[tuple[str, str], list[int]] = {}
+        with self._database.read() as connection:
+            for start in range(0, len(names), _SOME):
+                some = names[start : start + _SOME]
+                for place, (query, table) in enumerate(((missed, misses), (fetched, wheels))):
+                    chosen = query.where(table.c.name.in_(some)).group_by(table.c.name, table.c.version)
+                    for name, version, count in connection.execute(chosen):
+                        found.setdefault((name, version), [0, 0])[place] = int(count)
+        return {key: Use(misses=missed, downloads=fetched) for key, (missed, fetched) in found.items()}
+
+
+def _version(text: str) -> Version | None:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
 
 
 def _campaign(row: RowMapping) -> Campaign:

@@ -33,6 +33,8 @@ _OPENINGS: tuple[tuple[str, Level, str], ...] = (
     ("Traceback ", "error", "traceback"),
 )
 _LEVELS: dict[int, Level] = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warning"}
+# The words that progress begins with where a job goes on to its next stage.
+_STAGES = frozenset({"fetching", "building", "proving", "published", "failed"})
 _ACCESS = ("client", "method", "path", "http_version", "status")
 
 
@@ -128,7 +130,7 @@ class JsonHandler(logging.Handler):
 
 
 class JsonProgress:
-    """`ports.Progress` as JSON lines: `stage` is what is said of a job, `elapsed_s` counts since the talk began."""
+    """`ports.Progress` as JSON lines: `stage` is there where a job comes to one; `elapsed_s` counts since the talk began."""
 
     def __init__(self, stream: JsonStderr, *, verbose: bool) -> None:
         self._stream = stream
@@ -140,9 +142,8 @@ class JsonProgress:
         now = time.monotonic()
         since = self._since.setdefault(subject, now)
         stage = text.split(":", 1)[0].split(" ", 1)[0]
-        failed = stage == "failed"
         self._stream.emit(
-            "warning" if failed else "info", "progress", text, **job_fields(subject), stage=stage,
+            "warning" if stage == "failed" else "info", "progress", text, **job_fields(subject), stage=stage if stage in _STAGES else None,
             seconds=round(now - since, 3), elapsed_s=round(now - self._started, 3),
         )  # fmt: skip
 

@@ -87,6 +87,7 @@ COMMANDS = {
     "token": "farm.cli.token:token",
     "images": "farm.cli.images:images",
     "doctor": "farm.cli.doctor:doctor",
+    "backfill": "farm.cli.backfill:backfill",
     "campaign": "farm.cli.campaign:campaign",
     "health": "farm.cli.health:health",
     "lock": "farm.cli.lock:lock",
