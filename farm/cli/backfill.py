@@ -106,7 +106,7 @@ def _tell(found: Backfill, days: int) -> None:
         render.err(f"note: of {found.undated} more the index does not tell when they were released")
     buildable = sum(gap.buildable for gap in found.gaps)
     known = [gap.expected_s for gap in found.gaps if gap.expected_s is not None]
-    cost = f"; {sum(known) / 3600:.1f} h of building expected for {len(known)} of them" if known else ""
+    cost = f"; {render.duration(sum(known))} of building expected for {len(known)} of them" if known else ""
     render.out(f"{len(found.gaps)} gaps stay gaps upstream, as their releases are older than {days} days; {buildable} can be built{cost}")
     if found.young or found.served:
         render.out(f"{found.young} younger ones may still be closed there; {found.served} are served by the farm")
