@@ -180,6 +180,6 @@ class MetricsPage:
                 return refuse(request, 401, "metrics are read with a token", {"WWW-Authenticate": _CHALLENGE})
         try:
             encode, kind = choose_encoder(request.headers.get("accept", ""))
-        except ValueError:
+        except (ValueError, TypeError):
             encode, kind = generate_latest, CONTENT_TYPE_PLAIN_0_0_4
         return Response(encode(self._metrics), headers={"Content-Type": kind, "Cache-Control": "no-store", "Vary": "Accept"})
