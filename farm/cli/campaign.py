@@ -226,8 +226,8 @@ def _tell(found: Board, *, everything: bool) -> None:
     if found.failing:
         render.out("failing: " + ", ".join(f"{count} {cause}" for cause, count in found.failing))
     if found.left:
-        past = f"{render.duration(found.predicted_s)} expected for {found.known} of them" if found.known else "none of them was built before"
-        render.out(f"to build: {len(found.left)}; {past}")
+        past = f"{render.duration(found.predicted_s)} expected for {found.known} of them"
+        render.out(f"to build: {len(found.left)}; {past if found.known else 'none of them was built before'}")
 
 
 def _line(goal: Goal) -> tuple[str, ...]:

@@ -12,13 +12,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from packaging.utils import canonicalize_name
 from prometheus_client.parser import text_string_to_metric_families as parsed
 
 from tests.functional.conftest import TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.fakes.index_server import IndexServer
     from tests.functional.conftest import Shell
@@ -197,16 +197,17 @@ def test_the_night_takes_open_campaigns_along(farm: Shell) -> None:
     assert OTHER not in farm.run("nightly", "--dry-run", "--json").out
 
 
-def test_backfill_lists_what_stays_a_gap(farm: Shell, tmp_path: Path) -> None:
-    assert tmp_path
-    young = farm.run("backfill", "--json", "--days", "36500")
-    found = farm.run("backfill", "--json", "--days", "0")
-    assert found.json["closed_after_days"] == 0
-    told = [(gap["name"], gap["version"], gap["target"], gap["buildable"]) for gap in found.json["gaps"]]
-    undated = found.json["undated"]
-    assert told == [("gap", "1.0", TARGET, True)] or undated == 1
-    assert young.json["gaps"] == []
+def test_backfill_lists_what_stays_a_gap(farm: Shell, stocked: IndexServer) -> None:
+    (sdist,) = stocked.projects[canonicalize_name("gap")].values()
+    assert farm.run("backfill", "--json", "--refresh").json["undated"] == 1
+    for days, expected in ((3, []), (20, [("gap", "1.0", TARGET, True)])):
+        sdist.page["upload-time"] = f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}"
+        found = farm.run("backfill", "--json", "--refresh")
+        assert [(gap["name"], gap["version"], gap["target"], gap["buildable"]) for gap in found.json["gaps"]] == expected
+        assert (found.code, found.json["young"]) == (1 if expected else 0, 0 if expected else 1)
+    (gap,) = farm.run("backfill", "--json", "--target", OTHER).json["gaps"]
+    assert (gap["target"], gap["sets"]) == (OTHER, 1)
+    assert "gap 1.0" in farm.run("backfill").out
+    assert farm.run("backfill", "--days", "30").code == 0
     assert farm.run("backfill", "--target", "nonsense").code == 2
-    elsewhere = farm.run("backfill", "--json", "--days", "0", "--target", OTHER).json
-    assert elsewhere["undated"] == undated
-    assert [gap["target"] for gap in elsewhere["gaps"]] == [OTHER] * len(told)
+    assert farm.run("backfill", "--build").code == 4

@@ -42,7 +42,8 @@ def test_looking_often_counts_what_looking_once_does(builds: list[tuple[int, int
         events: list[tuple[int, int, Attempt | None]] = [(second, 2, None) for second in looks]
         for number, (start, late, length, state, key) in enumerate(builds):
             begun = attempt(number, BEGIN + timedelta(seconds=start), key)
-            ended = replace(begun, state=state, ended=begun.started + timedelta(seconds=length), cause="" if state == "published" else "network")  # type: ignore[arg-type]
+            cause = "" if state == "published" else "network"
+            ended = replace(begun, state=state, ended=begun.started + timedelta(seconds=length), cause=cause)  # type: ignore[arg-type]
             events += [(start + late, 0, begun), (start + late + length, 1, ended)]
         often = BuildTally(Path(folder), store.catalogue.database, clock.now)
         for number, (second, kind, found) in enumerate(sorted(events, key=lambda event: event[:2])):

@@ -89,7 +89,8 @@ def test_prometheus_reads_both_formats_and_finds_the_same() -> None:
     names = {family.name for family in strict(new.text)}
     assert {"farm_builds", "farm_build_duration_seconds", "farm_night_wheels", "farm_index_requests"} <= names
     mine = {key for key in values(old.text) if key.startswith("farm_")}
-    assert mine == {f"{s.name}{json.dumps(s.labels, sort_keys=True)}" for f in strict(new.text) for s in f.samples if s.name.startswith("farm_")}
+    samples = [sample for family in strict(new.text) for sample in family.samples if sample.name.startswith("farm_")]
+    assert mine == {f"{sample.name}{json.dumps(sample.labels, sort_keys=True)}" for sample in samples}
 
 
 def test_the_figures_are_what_was_counted() -> None:

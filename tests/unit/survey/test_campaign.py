@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.utils import canonicalize_name as canonical
 
-from farm.model.backfill import Use, Want
+from farm.model.backfill import CLOSED_AFTER_DAYS, Use, Want
 from farm.model.campaign import Board, Campaign, Goal, Wish
 from farm.model.package import Version
 from farm.survey.backfill import Ground, lasting_gaps
@@ -86,9 +86,8 @@ def test_hours_are_predicted_by_the_nearest_past_build_and_by_nothing_else() -> 
             PastBuild(name=name, version=Version("1.9"), target=CP313.name, seconds=70.0),
         ]},
     )  # fmt: skip
-    field = Field(
-        target=CP313, upstream=FakeIndex(project("a", "a-2.0.tar.gz"), project("b", "b-1.0.tar.gz")), farm=FakeIndex(), policy=DetectPolicy()
-    )
+    upstream = FakeIndex(project("a", "a-2.0.tar.gz"), project("b", "b-1.0.tar.gz"))
+    field = Field(target=CP313, upstream=upstream, farm=FakeIndex(), policy=DetectPolicy())
     found = goals([wish("a", sets=2), wish("b")], "newest", field, past)
     assert [goal.expected_s for goal in found] == [70.0, None]
     campaign = Campaign(name="c", target=CP313.name, versions="newest", created=NOON)
@@ -101,10 +100,12 @@ def test_hours_are_predicted_by_the_nearest_past_build_and_by_nothing_else() -> 
 # Gaps that stay.
 
 
-def lasting(*wants: Want, pages: tuple[Project, ...], days: float = 14, uses: dict[tuple[str, str], Use] | None = None, ours: tuple[Project, ...] = (), down: str = "") -> Backfill:  # fmt: skip
+def lasting(
+    *wants: Want, pages: tuple[Project, ...], uses: dict[tuple[str, str], Use] | None = None, ours: tuple[Project, ...] = (), down: str = ""
+) -> Backfill:
     ground = Ground(
         upstream=FakeIndex(*pages, down=frozenset({down})), farm=FakeIndex(*ours), policy=DetectPolicy(), past=NOTHING, uses=uses or {},
-        closed_before=NOON + timedelta(days=100 - days),
+        closed_before=NOON + timedelta(days=100 - CLOSED_AFTER_DAYS),
     )  # fmt: skip
     return lasting_gaps(wants, {CP313.name: CP313}, ground)
 
