@@ -25,7 +25,7 @@ _KEPT_TRIES = 12
 
 
 class Nights:
-    """The table of nights; the newest id sorts last."""
+    """The table of nights."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -45,14 +45,14 @@ class Nights:
     def find(self, prefix: str, limit: int = 10) -> tuple[NightRecord, ...]:
         """Return at most `limit` nights whose id begins so, newest first; "" finds all."""
         table = tables.nights
-        query = select(table).where(table.c.id.startswith(prefix, autoescape=True)).order_by(table.c.id.desc()).limit(limit)
+        query = select(table).where(table.c.id.startswith(prefix, autoescape=True)).order_by(table.c.started.desc()).limit(limit)
         with self._database.read() as connection:
             return tuple(NightRecord(**row) for row in connection.execute(query).mappings())
 
     def last(self) -> NightRecord | None:
         """Return the newest night that has a report."""
         table = tables.nights
-        query = select(table).where(table.c.report != "").order_by(table.c.id.desc()).limit(1)
+        query = select(table).where(table.c.report != "").order_by(table.c.started.desc()).limit(1)
         with self._database.read() as connection:
             row = connection.execute(query).mappings().one_or_none()
         return None if row is None else NightRecord(**row)
@@ -80,12 +80,6 @@ class Nights:
                 query = select(table.c.name, table.c.target).where(table.c.name.in_(some), table.c.state == "published").distinct()
                 found.update((row.name, row.target) for row in connection.execute(query))
         return frozenset(found)
-
-    def wanted(self) -> frozenset[tuple[str, str]]:
-        """Return the (name, version) pairs that requirement sets want, those that cannot be read now included."""
-        table = tables.wanted
-        with self._database.read() as connection:
-            return frozenset((row.name, row.version) for row in connection.execute(select(table.c.name, table.c.version).distinct()))
 
     def misses(self, names: Sequence[str], since: str) -> dict[tuple[str, str, str], int]:
         """Return how often clients fetched sdists since a day, by (name, version, target); target "" where they did not tell."""

@@ -56,6 +56,10 @@ class _Clock(click.ParamType[tuple[int, int]]):
         return int(found[1]), int(found[2])
 
 
+DURATION = _Duration()
+"""An option's type: seconds of "90m", "3h", or 0."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
     """The command line of one `farm nightly`."""
@@ -84,7 +88,7 @@ class Given:
 
 
 @click.command()
-@click.option("--budget", type=_Duration(), metavar="TIME", help="Build for so long at most, e.g. 3h (config.toml: nightly.budget).")
+@click.option("--budget", type=DURATION, metavar="TIME", help="Build for so long at most, e.g. 3h (config.toml: nightly.budget).")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing. With --install: what would be written.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, whatever happened (docs/nightly.md).")
 @click.option("--report", "reports", multiple=True, type=_FILE, metavar="FILE",

@@ -78,7 +78,7 @@ class Machine:
         self._graph = Graph(plan.jobs)
         # In the plan's order, which breaks ties.
         urgent = self._urgent = urgency(plan.jobs, self._graph, load.weights, Weight())
-        self._floor = Floor(limit, load, {identity: urgent[identity] for identity in self._jobs})
+        self._floor = Floor(limit, load, {identity: urgent[identity] + load.first.get(identity, 0.0) for identity in self._jobs})
         self._stopped = False
         self._left = len(self._jobs)
         self._changed: dict[JobId, None] = dict.fromkeys(self._jobs)

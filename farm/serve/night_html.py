@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _CELL = "padding:4px 10px 4px 0;vertical-align:top;text-align:left;border-top:1px solid #8884"
 _FONT = "font-family:system-ui,-apple-system,'Segoe UI',sans-serif;font-size:15px;line-height:1.45"
 _CODE = "font-family:ui-monospace,Menlo,Consolas,monospace;font-size:13px;overflow-wrap:anywhere"
+_TABLE = "border-collapse:collapse;width:100%;table-layout:fixed;overflow-wrap:anywhere"
+_COLUMNS = (("Package", "22%"), ("For", "31%"), ("What and why", "47%"))
 _STYLE = """
 :root { color-scheme: light dark; }
 body { margin: 0; background: #ffffff; color: #1b1b1b; }
@@ -69,9 +71,10 @@ def _section(section: Section) -> str:
     if section.faults:
         told = "".join(f"<li><b>{escape(fault.subject)}</b>: {escape(fault.text)}</li>" for fault in section.faults)
         return f'{head}<ul style="padding-left:20px">{told}</ul>'
-    heads = "".join(f'<th scope="col" style="{_CELL};font-weight:600">{text}</th>' for text in ("Package", "For", "What and why"))
+    heads = "".join(f'<th scope="col" style="{_CELL};font-weight:600;width:{width}">{text}</th>' for text, width in _COLUMNS)
     rows = "".join(map(_row, section.items))
-    return f'{head}<table style="border-collapse:collapse;width:100%"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+    table = f'<table style="{_TABLE}"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+    return f"{head}{table}"
 
 
 def _row(item: Item) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Container, Mapping, Sequence
 
     from farm.model.job import Job, JobId
 
@@ -109,6 +109,17 @@ def spend(jobs: Sequence[Job], expected: Mapping[JobId, float], needs: Mapping[J
     )
 
 
+def precedence(jobs: Sequence[Job], expected: Mapping[JobId, float], needs: Mapping[JobId, Need]) -> dict[JobId, float]:
+    """Return for each job seconds, more of them than all jobs take for each step of what is needed more, by it or through it."""
+    whole = 1.0 + sum(expected.get(job.id, 0.0) for job in jobs)
+    by_id = {job.id: job for job in jobs}
+    ranks: dict[JobId, int] = {}
+    for job in sorted(jobs, key=lambda each: -needs.get(each.id, Need()).rank):
+        for each in _closure(job, by_id, ranks.keys()):
+            ranks[each.id] = needs.get(job.id, Need()).rank
+    return {identity: rank * whole for identity, rank in ranks.items()}
+
+
 def _begin(jobs: Sequence[Job], chosen: _Chosen) -> None:
     """Take as much as fits of what does not fit as a whole; the first of it whatever it takes."""
     for number, group in enumerate(_groups(jobs)):
@@ -129,7 +140,7 @@ def _groups(jobs: Sequence[Job]) -> list[list[Job]]:
     return found
 
 
-def _closure(job: Job, by_id: Mapping[JobId, Job], without: Mapping[JobId, float] | set[JobId]) -> list[Job]:
+def _closure(job: Job, by_id: Mapping[JobId, Job], without: Container[JobId]) -> list[Job]:
     """Return a job with everything in the plan that it hangs on and that is not in `without`."""
     found: dict[JobId, Job] = {}
     todo = [job.id]

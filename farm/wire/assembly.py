@@ -64,8 +64,8 @@ class Farm:
         """No container may be started, not even to ask a build backend (`farm check`)."""
         self.retry_failed = False
         """What failed before is tried again, whether an input changed or not."""
-        self.retry_jobs: frozenset[JobId] = frozenset()
-        """Of these what failed before is tried again."""
+        self.retry_jobs: frozenset[JobId] = frozenset()  # what failed before is tried again
+        self.first: Mapping[JobId, float] = {}  # as in model.load.Load
         self.rebuild = False
         """The farm's own wheels do not count: whatever has other inputs now is built again."""
         self.clock = SystemClock()
@@ -239,12 +239,6 @@ class Farm:
             self._reading = self._stack.enter_context(Reading(self, options))
         return self._reading
 
-    def own_reading(self, options: IndexOptions) -> Reading:
-        """Return another reading half, for index options that are not those of the rest of the run."""
-        from farm.wire.reading import Reading  # noqa: PLC0415 - only what a command needs
-
-        return self._stack.enter_context(Reading(self, options))
-
     def survey(self, demand: Demand) -> tuple[Matrix, DetectPolicy]:
         """Return what is there and what is missing. UpstreamError when an index did not answer."""
         from farm.survey.survey import survey  # noqa: PLC0415 - only what a command needs
@@ -281,9 +275,8 @@ class Farm:
         """Return which files count for a demand, as configured and as it says itself."""
         from farm.survey.survey import policy_of  # noqa: PLC0415 - only what a command needs
 
-        policy = policy_of(demand, self.settings.from_source)
         newest = self.reading(demand.options).resolver.newest()
-        return replace(policy, client_pip=self.settings.client_pip, newest=newest).pinned_by(demand)
+        return replace(policy_of(demand, self.settings.from_source), client_pip=self.settings.client_pip, newest=newest).pinned_by(demand)
 
     def plan(self, matrix: Matrix, policy: DetectPolicy) -> Plan:
         """Return the jobs that close the gaps. ImageError when no image serves a target that has gaps."""

@@ -122,10 +122,9 @@ def with_campaigns(farm: Farm, watched: Watched) -> Watched:
         made, lost, _ = demands(farm, campaign)
         known = {job.id for job in watched.plan.jobs}
         fresh = tuple(job for job in made.jobs if job.id not in known)
-        notes = [f"campaign {campaign.name}: {pin}: {why.splitlines()[0] if why else 'cannot be planned'}" for pin, why in lost.items()]
-        watched = replace(
-            watched, plan=replace(watched.plan, jobs=(*watched.plan.jobs, *fresh)), notes=tuple(dict.fromkeys((*watched.notes, *notes)))
-        )
+        for pin, why in lost.items():
+            farm.note(f"campaign {campaign.name}: {pin}: {why.splitlines()[0] if why else 'cannot be planned'}")
+        watched = replace(watched, plan=replace(watched.plan, jobs=(*watched.plan.jobs, *fresh)))
     return watched
 
 

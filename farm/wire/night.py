@@ -19,7 +19,7 @@ from farm.wire.records import NIGHTLY, begin, end
 from farm.wire.retire import retire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from contextlib import AbstractContextManager
     from datetime import datetime
 
@@ -101,6 +101,13 @@ def past(farm: Farm, prefix: str) -> tuple[Night, ...]:
     )
 
 
+def without(watched: Watched, names: Collection[str]) -> Watched:
+    """Return what was watched with these sets as nobody's in particular: what they lack is in the plan, what is wrong with them a note."""
+    others = tuple(each for each in watched.sets if each.watch.name not in names)
+    wrong = [f"{each.watch.name}: {each.look.error}" for each in watched.sets if each.watch.name in names and each.look.error]
+    return replace(watched, sets=others, notes=(*watched.notes, *wrong))
+
+
 class _Night:
     def __init__(self, farm: Farm, asked: Asked, stage: Stage) -> None:
         self._farm = farm
@@ -143,11 +150,13 @@ class _Night:
         return replace(night, code=exit_code(night, course.watched))
 
     def _look(self) -> Watched:
-        from farm.wire.watch import look, sets  # noqa: PLC0415 - only what a command needs
+        from farm.wire.demand import client_sets  # noqa: PLC0415 - only what a command needs
+        from farm.wire.watch import look, sets  # noqa: PLC0415 - the same
 
         with self._stage.looking() as progress:
             self._farm.progress = progress
-            watched = look(self._farm, sets(self._farm), progress.say)
+            clients = client_sets(self._farm)
+            watched = without(look(self._farm, (*sets(self._farm), *clients), progress.say), {each.name for each in clients})
             for more in MORE:
                 watched = more(self._farm, watched)
             return watched
@@ -186,6 +195,8 @@ class _Night:
     def _round(self, course: _Course) -> None:
         farm, work = self._farm, course.work
         farm.retry_jobs = work.again
+        # Where time may run out, what is needed most is not to be what it runs out for.
+        farm.first = work.first if self._asked.budget is not None else {}
         course.tried |= {job.id for job in work.jobs}
         rows = jobs_rows(course.watched, work.jobs)
         bell = Bell(farm, self._left(), self._asked.grace)
@@ -273,10 +284,8 @@ def _collected(farm: Farm, night: Night, watched: Watched) -> Night:
 
     if not (farm.settings.gc_roots or watched.sets):
         return night
-    # Of a set that was never read, nobody knows what it wants.
-    known = all(not one.look.error or one.wants for one in watched.sets)
     try:
-        done = gc(farm, dry_run=False, keep=None, wheels=known)
+        done = gc(farm, dry_run=False, keep=None)
     except FarmError as error:
         return replace(night, notes=(*night.notes, f"no garbage was collected: {_words(error)}"))
     size = sum(step.size for step in done.steps if step.removal != "wheel")

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from farm.model.job import Plan
-from farm.survey.budget import Need, Purse, apart, spend
+from farm.survey.budget import Need, Purse, apart, precedence, spend
 from farm.survey.retry import lasting, retry
 from farm.wire.loads import load
 
@@ -30,6 +30,7 @@ class Work:
     """`jobs` are to be done now, those of `later` another night (why), those of `waiting` failed lately.
 
     `again` are those of `jobs` whose remembered failure is not heeded. `expected` are seconds by job, `expected_s` of all `jobs` together.
+    `first` are what `model.load.Load` has of that name, for which what is needed most goes first.
     """
 
     jobs: tuple[Job, ...] = ()
@@ -37,6 +38,7 @@ class Work:
     waiting: Mapping[JobId, Retry] = field(default_factory=dict)
     again: frozenset[JobId] = frozenset()
     expected: Mapping[JobId, float] = field(default_factory=dict)
+    first: Mapping[JobId, float] = field(default_factory=dict)
     expected_s: float = 0.0
 
 
@@ -63,6 +65,7 @@ def choose(farm: Farm, watched: Watched, seconds: float | None) -> Work:
         waiting=waiting,
         again=frozenset(job.id for job in spent.now if verdicts[job.id].again),
         expected=expected,
+        first=precedence(spent.now, expected, needs),
         expected_s=spent.expected_s,
     )
 

@@ -118,12 +118,10 @@ def _units(entry: Entry, env: Mapping[str, str]) -> tuple[Path, str, Units | Non
     folder = Path("/etc/systemd/system") if entry.system else home / "systemd" / "user"
     path = program("systemctl", env)
     units = None if path is None else Units(folder, path, env, system=entry.system)
-    name = "farm-nightly"
-    found = units.mark(f"{name}.service") if units else None
-    if found not in {None, entry.mark}:
-        # Another configuration's.
-        name = f"{name}-{hashlib.sha256(entry.config.encode()).hexdigest()[:8]}"
-    return folder, name, units
+    names = ("farm-nightly", f"farm-nightly-{hashlib.sha256(entry.config.encode()).hexdigest()[:8]}")
+    marks = {name: units.mark(f"{name}.service") if units else None for name in names}
+    # Its own, else one that is free: the short name may be another configuration's.
+    return folder, next((name for wanted in (entry.mark, None) for name in names if marks[name] == wanted), names[1]), units
 
 
 def _install_units(entry: Entry, env: Mapping[str, str], notes: tuple[str, ...], *, dry_run: bool) -> Installed:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from farm.adapters.store import Store
     from farm.model.package import NormalizedName
     from farm.model.settings import Settings
+    from farm.serve.merge import Document
     from farm.serve.repair import Entry
 
 _log = logging.getLogger("farm.serve")
@@ -174,10 +175,10 @@ def _strict(parts: Parts, names: _Names, settings: Settings) -> Callable[[str], 
     return find
 
 
-def _address(settings: Settings) -> Callable[[Entry], str] | None:
-    """Return what gives the URLs of upstream's files; None: upstream's own (docs/decisions/0025-demand.md)."""
+def _address(settings: Settings) -> Callable[[Document], Callable[[Entry], str]] | None:
+    """Return what gives the URLs of upstream's files for a page; None: upstream's own (docs/decisions/0025-demand.md)."""
     if settings.mirror != "link":
-        return package_path
+        return lambda document: package_path  # noqa: ARG005 - the same for all pages
     return sdists_here if settings.count_demand else None
 
 

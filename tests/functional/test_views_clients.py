@@ -144,8 +144,9 @@ def test_who_has_a_retired_wheel_in_a_lock_still_gets_it_and_who_has_no_lock_get
     locks = {"farm": f"demo==1.0 --hash=sha256:{retired}\n", "both": f"demo==1.0 --hash=sha256:{sdist} --hash=sha256:{retired}\n"}
     origins: dict[str, str] = {}
     with serving(shell) as url:
-        pip = (sys.executable, "-m", "pip", "install", "--no-cache-dir", "--disable-pip-version-check", "--index-url", f"{url}{view}/simple/")
-        uv = (find_uv_bin(), "pip", "install", "--no-cache", "--default-index", f"{url}{view}/simple/")
+        index = f"{url}{view}/simple/"
+        pip = (sys.executable, "-m", "pip", "install", "--no-cache-dir", "--disable-pip-version-check", "--index-url", index)
+        uv = (find_uv_bin(), "pip", "install", "--no-cache", "--default-index", index)
         for name, text in locks.items():
             lock = shell.write(f"{name}.txt", text)
             for tool, command in (("pip", pip), ("uv", uv)):
