@@ -82,7 +82,8 @@ STEPS: Sequence[tuple[int, tuple[str, ...]]] = (
                state VARCHAR(16) NOT NULL, report TEXT NOT NULL)""",
             """CREATE TABLE campaigns (name VARCHAR(64) NOT NULL PRIMARY KEY, target VARCHAR(255) NOT NULL, created VARCHAR(32) NOT NULL,
                closed VARCHAR(32), options TEXT NOT NULL)""",
-            """CREATE TABLE retirements (filename VARCHAR(512) NOT NULL PRIMARY KEY, upstream TEXT NOT NULL, retired VARCHAR(32) NOT NULL)""",
+            """CREATE TABLE retirements (filename VARCHAR(512) NOT NULL PRIMARY KEY, upstream TEXT NOT NULL,
+               retired VARCHAR(32) NOT NULL)""",
         ),
     ),
 )
