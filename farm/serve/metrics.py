@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -35,10 +36,14 @@ _CHALLENGE = 'Basic realm="farm", charset="UTF-8"'
 
 
 class Served(NamedTuple):
-    """What a server has counted since it started: answers by kind, and how many were given again without looking anything up."""
+    """What a server has counted since it started: answers by kind, and how many were given again without looking anything up.
+
+    `upstream` tells how often a page was asked for upstream and came ("ok") or did not ("error"), and how often an old one was given.
+    """
 
     totals: Mapping[Totals, int]
     short_cuts: int = 0
+    upstream: Mapping[str, int] = MappingProxyType({})
 
 
 class FarmCollector(Collector):
@@ -146,6 +151,13 @@ def _served(served: Served) -> Iterator[Metric]:
         for client, count in counts.items():
             family.add_metric([client], count)
         yield family
+    about = "Pages that were asked for upstream, by result: ok (also unchanged or absent), error."
+    asked = CounterMetricFamily("farm_upstream_requests", about, labels=["result"])
+    for result in ("ok", "error"):
+        asked.add_metric([result], served.upstream.get(result, 0))
+    yield asked
+    about = "Answers from an old page, as upstream's newer one was not there in time."
+    yield CounterMetricFamily("farm_upstream_stale_pages", about, served.upstream.get("stale", 0))
     yield CounterMetricFamily("farm_index_short_cuts", "Answers given again without looking anything up.", served.short_cuts)
 
 

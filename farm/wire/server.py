@@ -133,7 +133,7 @@ def _application(settings: Settings, env: Mapping[str, str], shared: Shared) -> 
                 prefix=settings.path_prefix,
                 pulse=pulse,
                 tally=tally,
-                metrics=metrics_page(settings, store, access, lambda: Served(tally.totals(), shared.given)),
+                metrics=metrics_page(settings, store, access, lambda: Served(tally.totals(), shared.given, views.upstream())),
             ),
         )
     finally:

@@ -66,6 +66,7 @@ def test_a_server_tells_what_it_answered_and_what_the_store_holds(farm: Shell) -
     assert answer.headers["Cache-Control"] == "no-store"
     requests = [name for name in found if name.startswith("farm_index_requests_total") and "'pip'" in name]
     assert sum(found[name] for name in requests) == 3
+    assert found["farm_upstream_requests_total[('result', 'ok')]"] >= 1
     assert found["farm_catalogue_up[]"] == 1
     assert found["farm_store_free_bytes[]"] > 0
     assert found["process_resident_memory_bytes[]"] > 0

@@ -45,6 +45,7 @@ EVERYTHING = Figures(
 SERVED = Served(
     totals={Totals("merged", "page", "pip", 200): 9, Totals("merged", "sdist", "uv", 302): 2, Totals("merged", "wheel", "pip", 200): 1},
     short_cuts=4,
+    upstream={"ok": 7, "error": 1, "stale": 2},
 )
 
 
@@ -102,6 +103,8 @@ def test_the_figures_are_what_was_counted() -> None:
     assert found['farm_index_wheels_served_total{"client": "pip"}'] == 1
     assert found["farm_index_short_cuts_total{}"] == 4
     assert found["farm_night_exit_code{}"] == 1
+    assert found['farm_upstream_requests_total{"result": "error"}'] == 1
+    assert found["farm_upstream_stale_pages_total{}"] == 2
     assert found["farm_store_free_bytes{}"] == 1000
 
 
