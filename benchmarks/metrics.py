@@ -3,7 +3,7 @@
 python benchmarks/metrics.py [--quick] [--scrapes N]
 
 Fills a store's catalogue with attempts, wheels and wanted cells, starts `farm serve` on it, and asks for `/metrics` once a second or so, as
-what was read is used again for a second; between two scrapes a few builds end. Needs neither network nor engine.
+what was read is used again for a second. Needs neither network nor engine.
 """
 
 from __future__ import annotations
@@ -57,16 +57,17 @@ def fill(root: Path, count: int) -> None:
     from farm.serve.simple import render_project  # noqa: PLC0415 - the same
 
     store = Store(root, render_project, SystemClock())
-    chance = random.Random(1)  # noqa: S311 - the same catalogue each time
+    chance = random.Random(1)
     columns = "id, run, name, version, target, state, started, ended, log, image, key, wheel, cause, summary, remedy"
     marks = ", ".join("?" * 15)
     with store.catalogue.database.write(durable=False) as connection:
         put = connection.exec_driver_sql
-        put(f"INSERT INTO attempts ({columns}) VALUES ({marks})", list(attempts(count, BEGIN, chance)))  # noqa: S608 - both are ours
+        put(f"INSERT INTO attempts ({columns}) VALUES ({marks})", list(attempts(count, BEGIN, chance)))
         connection.execute(
             sql(
-                "INSERT INTO wheels (filename, name, version, sha256, size, metadata_sha256, yanked, built_at, sdist, key, attempt, targets,"
-                " uploader) SELECT id || '.whl', name, version, id, 100000, '', 'false', started, '', '', id, '[]', '' FROM attempts"
+                "INSERT INTO wheels (filename, name, version, sha256, size, metadata_sha256, yanked, built_at, sdist, key, attempt,"
+                " targets, uploader)"
+                " SELECT id || '.whl', name, version, id, 100000, '', 'false', started, '', '', id, '[]', '' FROM attempts"
             )
         )
         connection.execute(sql("INSERT INTO cells SELECT name, id, target, state, '', '', started, started FROM attempts"))
