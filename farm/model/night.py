@@ -96,6 +96,8 @@ class Night:
     lacked a wheel for the first time. `retired` are the farm's wheels that upstream has come up with, `returned` those for which that
     is over.
 
+    `unknown` counts cells of which nothing can be said, as an index did not answer: what lacked a wheel before stays among the lacking.
+
     `collected` counts removed things with their `collected_bytes`; `saved_s` are seconds of building that downloads of the farm's
     wheels saved clients, on the days `saved_days`. `budget_s` is None where there was no bound. `broken` is the farm's own failure.
     """
@@ -109,6 +111,7 @@ class Night:
     sets: int = 0
     cells: int = 0
     there: int = 0
+    unknown: int = 0
     lacking: int = 0
     built: tuple[Item, ...] = ()
     failing: tuple[Item, ...] = ()

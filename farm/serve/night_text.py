@@ -37,7 +37,7 @@ def sections(night: Night) -> tuple[Section, ...]:
     every = (
         Section(title="The night broke off", faults=broken, bad=True),
         Section(title="Regressions: built before, fails now", items=night.regressions, bad=True),
-        Section(title="Requirement sets that cannot be read", faults=night.unreadable, bad=True),
+        Section(title="Cannot be read", faults=night.unreadable, bad=True),
         Section(title="Would be built", items=night.planned),
         Section(title="Built", items=night.built),
         Section(title="Still failing", items=night.failing, bad=True),
@@ -54,7 +54,7 @@ def sections(night: Night) -> tuple[Section, ...]:
 def headline(night: Night) -> str:
     """Return what happened in one line, as the subject of a mail."""
     counts = (
-        (len(night.regressions), "regression", "regressions"), (len(night.unreadable), "set unreadable", "sets unreadable"),
+        (len(night.regressions), "regression", "regressions"), (len(night.unreadable), "unreadable", "unreadable"),
         (len(night.planned), "to build", "to build"),
         (len(night.built), "built", "built"), (len(night.failing), "failing", "failing"), (len(night.deferred), "deferred", "deferred"),
         (len(night.retired), "retired", "retired"), (len(night.returned), "back", "back"),

@@ -72,7 +72,7 @@ def tell(night: Night, evening: Evening) -> Night:
     _sort_cells(told, evening, seen)
     old = {} if evening.before is None else {item.key: item for item in _lacking(evening.before)}
     everything = told.all()
-    unreadable = tuple(_unreadable(evening.watched))
+    unreadable = tuple(dict.fromkeys(_unreadable(evening.watched)))
     known = set() if evening.before is None else {fault.subject for fault in evening.before.unreadable}
     cells = evening.watched.cells.values()
     return replace(
@@ -80,6 +80,7 @@ def tell(night: Night, evening: Evening) -> Night:
         sets=len(evening.watched.sets),
         cells=len(evening.watched.cells),
         there=sum(cell.state in THERE for cell in cells),
+        unknown=sum(cell.state == "unknown" for cell in cells),
         lacking=len(everything),
         built=_ordered(told.built),
         failing=_ordered(told.failing),
@@ -147,8 +148,18 @@ def _sort_cells(told: _Told, evening: Evening, seen: set[CellKey]) -> None:
         for cell in one.wants:
             if cell.key in lacking:
                 wanting.setdefault(cell.key, []).append(one.watch.name)
+    old = {} if evening.before is None else {item.key: item for item in _lacking(evening.before)}
     for key in sorted(lacking):
-        told.hopeless.append(_of_cell(evening.watched.cells[key], tuple(wanting.get(key, ()))))
+        cell = evening.watched.cells[key]
+        if cell.state != "unknown":
+            told.hopeless.append(_of_cell(cell, tuple(wanting.get(key, ()))))
+        elif key in old:
+            told.hopeless.append(replace(old[key], reason=f"{cell.reason}; before: {_once(old[key].reason)}"))
+
+
+def _once(reason: str) -> str:
+    """Return the reason of the first of several nights on which an index did not answer."""
+    return reason.rpartition("; before: ")[2]
 
 
 def _of_cell(cell: WatchedCell, sets: tuple[str, ...]) -> Item:
@@ -172,6 +183,10 @@ def _unreadable(watched: Watched) -> Iterable[Fault]:
         else:
             for problem in one.problems:
                 yield Fault(subject=f"{one.watch.name}: {problem.subject}", text=problem.text)
+    silent = sum(cell.state == "unknown" for cell in watched.cells.values())
+    if silent:
+        why = next(cell.reason for cell in watched.cells.values() if cell.state == "unknown")
+        yield Fault(subject="index", text=f"of {silent} wheels nothing is known: {why}")
 
 
 def _lacking(night: Night) -> tuple[Item, ...]:

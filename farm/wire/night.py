@@ -256,12 +256,12 @@ def exit_code(night: Night, watched: Watched) -> int:
     problems = {problem.kind for one in watched.sets for problem in one.problems}
     if night.state == "stopped":
         return Interrupted.exit_code
+    if "unknown" in states:
+        return 3
     if any(one.look.error for one in watched.sets):
         return 2
     if "unresolved" in problems:
         return 7
-    if "unknown" in states:
-        return 3
     return 1 if night.failing or night.regressions or night.hopeless or night.waiting or problems else 0
 
 

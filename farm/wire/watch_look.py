@@ -21,7 +21,7 @@ from farm.survey.survey import policy_of, survey
 from farm.survey.tell import problems, rows
 from farm.survey.union import joined_cells, joined_plans
 from farm.wire.watch_group import Groups, expect
-from farm.wire.watch_known import Known
+from farm.wire.watch_known import Known, Uses
 from farm.wire.watch_read import Reader
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class _Found:
     cells: dict[CellKey, WatchedCell] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     remarks: tuple[str, ...] = ()
-    names: set[str] = field(default_factory=set)
+    uses: Uses = field(default_factory=Uses)
     lasting: bool = True
 
 
@@ -89,7 +89,7 @@ class Looker:
     def _seen(self, opened: Opened | SetSeen, answer: SetAnswer | None) -> SetSeen:
         if isinstance(opened, SetSeen):
             return opened
-        if answer is not None and self._known.holds(answer):
+        if answer is not None and self._known.holds(opened, answer):
             wants = tuple(map(self._shared, wants_of(answer)))
             return self._told(opened, wants, problems_of(answer), answer.remarks, digest=answer.digest)
         return self._surveyed(opened)
@@ -117,7 +117,7 @@ class Looker:
         digest = hashlib.sha256(json.dumps([opened.inputs_digest, sorted(cells)]).encode()).hexdigest()
         seen = self._told(opened, wants, found.problems, found.remarks, digest=digest)
         if found.lasting:
-            self._known.keep(opened, found.names, seen)
+            self._known.keep(opened, found.uses, seen)
         return replace(seen, look=replace(seen.look, seconds=(self._farm.clock.now() - began).total_seconds()))
 
     def _survey(self, opened: Opened, demands: Sequence[Demand]) -> _Found:
@@ -133,9 +133,8 @@ class Looker:
             if not gaps <= group.gaps:
                 group.matrices.append(matrix)
                 group.gaps |= gaps
-            found.names |= {*group.reading.resolver.depended_on(), *group.upstream.asked}
+            found.uses.add(demand, group.reading.resolver.depended_on(), group.upstream.asked, matrix.cells)
             group.upstream.asked.clear()
-            found.names |= {cell.pin.name for cell in matrix.cells if not cell.locked}
             group.reading.upstream.release()
             local = demand.direct or demand.options.find_links or any(entry.url for entry in demand.requirements)
             found.lasting &= group.usual and not local and not any(cell.state == "unknown" for cell in cells)

@@ -122,7 +122,7 @@ def test_a_set_that_cannot_be_read_is_told_and_the_others_go_on(served: Shell) -
     watch(served, lost="")
     done = served.run("nightly")
     assert done.code == 2
-    assert "1 set unreadable" in done.out
+    assert "1 unreadable" in done.out
     assert "lost.txt" in done.out
     told = served.run("report", "--format", "json").json
     assert (told["there"], told["new_faults"]) == (2, ["lost"])
@@ -210,3 +210,15 @@ def test_what_clients_compiled_is_built_though_no_set_wants_it_and_the_more_the_
     assert (names(gone["planned"]), gone["unreadable"], gone["code"]) == (["second"], [], 0)
     gaps.write("config.toml", (gaps.folder / "config.toml").read_text() + '[demand]\nbuild = "off"\n')
     assert names(gaps.run("nightly", "--dry-run", "--json").json["planned"]) == ["first", "second"]
+
+
+def test_an_index_that_is_down_is_told_once_and_makes_nothing_missing(served: Shell, index: IndexServer) -> None:
+    served.write("config.toml", (served.folder / "config.toml").read_text() + '[index]\nttl = "0.1s"\n')
+    assert served.run("nightly").code == 0
+    index.fail("/simple/", "503")
+    down = served.run("nightly", "--json")
+    assert (down.code, down.json["lacking"], [fault["subject"] for fault in down.json["unreadable"]][-1:]) == (3, 0, ["index"])
+    again = served.run("nightly")
+    assert (again.code, again.out) == (3, "")
+    index.failures.clear()
+    assert (served.run("nightly").code, served.run("report", "--format", "json").json["there"]) == (0, 2)

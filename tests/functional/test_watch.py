@@ -178,6 +178,23 @@ def test_an_unchanged_look_asks_once_for_each_project_whatever_sets_want_it(stoc
     assert found == [(f"there-1.0-cp311-cp311-{TARGET.partition('-')[2]}.whl",)], "a better wheel on the page is seen"
 
 
+def test_a_release_that_no_set_could_take_changes_nothing_and_one_that_it_could_is_seen(stocked: IndexServer, ready: Shell) -> None:
+    ready.requirements("there==1.0")
+    ready.write("loose.txt", "there\n")
+    ready.run("watch", "add", "requirements.txt", "--name", "pinned")
+    ready.run("watch", "add", "loose.txt", "--name", "loose")
+    ready.run("watch", "check")
+    add_wheel(stocked, "there", "3.0")
+    for _ in range(2):
+        told = ready.run("-v", "watch", "check").err
+        assert "pinned: looking" not in told
+    assert wanted(ready, "loose") == {"there 3.0: upstream-wheel"}
+    assert "loose: looking" not in told
+    add_wheel(stocked, "there", "1.0+local.1")
+    assert "pinned: looking" in ready.run("-v", "watch", "check").err
+    assert wanted(ready, "pinned") == {"there 1.0+local.1: upstream-wheel"}
+
+
 def test_a_gap_of_several_unchanged_sets_stays_one_job_with_all_its_users(ready: Shell) -> None:
     for name in ("one", "two"):
         ready.run("watch", "add", "requirements.txt", "--name", name)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.integration.container_fixtures import Farm
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.network]
 CONFIG = """
 targets = ["{target}"]
 [store]

@@ -99,6 +99,20 @@ def test_what_was_built_and_fails_later_is_a_regression_and_missing_anew() -> No
     assert (names(second.regressions), names(second.missing)) == (["good"], ["good"])
 
 
+def test_an_index_that_does_not_answer_is_one_fault_and_nothing_is_forgotten_meanwhile() -> None:
+    first = tell(START, EVERYTHING)
+    silent = watched(*(replace(each, state="unknown", reason="no answer") for each in EVERYTHING.watched.cells.values()))
+    second = tell(START, Evening(watched=replace(silent, plan=Plan(), users={}), before=first, day="2026-03-02"))
+    assert (second.unknown, second.missing, [fault.subject for fault in second.unreadable]) == (7, (), ["index"])
+    assert (second.changed, second.adds_up) == (True, True)
+    third = tell(START, Evening(watched=replace(silent, plan=Plan(), users={}), before=second, day="2026-03-03"))
+    assert third.changed is False
+    assert [item.reason for item in third.hopeless if item.name == "worse"] == ["no answer; before: needs bad 1.0, which failed"]
+    fourth = tell(START, replace(EVERYTHING, before=third, day="2026-03-04"))
+    assert {item.since for item in fourth.failing} == {"2026-03-01"}
+    assert "worse" not in names(fourth.missing)
+
+
 @pytest.mark.parametrize("how", ["set", "target"])
 def test_what_cannot_be_read_is_told_and_new_only_once(how: str) -> None:
     seen = watched(cell("there", "upstream-wheel"), error="app.txt: no such file" if how == "set" else "")
