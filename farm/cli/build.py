@@ -133,6 +133,7 @@ class _Run:
         self._verbose = verbose
         self._started = time.monotonic()
         self._interrupts = Interrupts(farm)
+        render.bind(run=farm.run)
 
     def run(self) -> int:
         demand = self._farm.read(self._asked.inputs, self._asked.constraints, self._asked.choice)

@@ -42,6 +42,10 @@ class _Duration(click.ParamType[float]):
             self.fail(f"expected a duration such as 90m or 3h, or 0 for no bound, found {value!r}", param, ctx)
 
 
+DURATION = _Duration()
+"""An option's type: seconds of "90m", "3h", or 0."""
+
+
 class _Clock(click.ParamType[tuple[int, int]]):
     name = "HH:MM"
 
@@ -141,14 +145,15 @@ def _run(context: Context, given: Given) -> int:
     budget = settings.night_budget if given.budget is None else given.budget
     asked = Asked(budget=budget or None, grace=settings.night_grace, dry_run=given.dry_run)
     with Farm(settings, context.env) as farm:
+        render.bind(run=farm.run)
         found = run_night(farm, asked, staged(farm, verbose=context.verbose))
         if isinstance(found, Busy):
             return _busy(found, given, verbose=context.verbose)
         return _told(farm, found, given)
 
 
-def staged(farm: Farm, *, verbose: bool) -> Any:
-    """Return how the night talks: not at all where nobody looks on, as cron would send it by mail."""
+def staged(farm: Farm, *, verbose: bool, always: bool = False) -> Any:
+    """Return how the night talks: not at all where nobody looks on, as cron would send it by mail; `always` says otherwise."""
     from farm.wire.assembly import Silent  # noqa: PLC0415 - after the cheap checks
     from farm.wire.night import Stage  # noqa: PLC0415 - the same
 
@@ -156,7 +161,7 @@ def staged(farm: Farm, *, verbose: bool) -> Any:
 
     @contextmanager
     def talking() -> Iterator[Progress]:
-        if not (verbose or sys.stderr.isatty()):
+        if not (always or verbose or render.structured() or sys.stderr.isatty()):
             yield Silent()
             return
         with Talk(sys.stderr, verbose=verbose) as talk:

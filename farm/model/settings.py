@@ -92,6 +92,8 @@ class Settings:
     same_tags: Literal["hide", "list"] = "hide"
     strict_gaps: Literal["hide", "list"] = "hide"
     read_access: Literal["open", "token"] = "open"
+    metrics: Literal["", "open", "token", "off"] = ""
+    log_format: Literal["text", "json"] = "text"
     upload_limit: int = 1 << 30
     public_url: str = ""
     page_cache_control: str = "no-cache"

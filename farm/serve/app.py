@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from farm.model.package import Digest
     from farm.serve.access import Access
     from farm.serve.direct import DirectPages
+    from farm.serve.metrics import MetricsPage
     from farm.serve.pages import Pages
     from farm.serve.tally import Tally
     from farm.serve.views import FileSource, PageSource, UpstreamFiles
@@ -50,7 +51,8 @@ class Options:
     `cache_control` is for pages. `prefix` is the path below which a proxy shows the index, "" or "/farm". `pulse` gives bytes
     that change whenever something is published, None when nobody knows; it is asked in the event loop, for each answer that
     was given before. `removed` tells why a file that was published is there no more, None when it never was: 410 and 404.
-    `statement` gives the signed statement about a file (PEP 740), None without one. `tally` counts answers.
+    `statement` gives the signed statement about a file (PEP 740), None without one. `tally` counts answers. `metrics` answers at
+    `/metrics`, and judges by itself who may read them.
     """
 
     direct: DirectPages | None = None
@@ -64,6 +66,7 @@ class Options:
     removed: Callable[[Digest], str | None] | None = None
     statement: Callable[[Digest], bytes | None] | None = None
     tally: Tally | None = None
+    metrics: MetricsPage | None = None
 
 
 def create_app(views: Mapping[str, PageSource], files: FileSource, options: Options | None = None) -> Starlette:
@@ -81,6 +84,7 @@ def create_app(views: Mapping[str, PageSource], files: FileSource, options: Opti
         Route("/", _landing(views, options), name="landing"),
         Route("/health", _health, name="health"),
         Route("/ready", _ready(files), name="ready"),
+        *((Route("/metrics", options.metrics.answer, name="metrics"),) if options.metrics else ()),
         *options.uploads,
         *(direct_routes(options.direct) if options.direct else ()),
     ]

@@ -244,7 +244,7 @@ class Farm:
         from farm.survey.survey import survey  # noqa: PLC0415 - only what a command needs
         from farm.wire.exact import exact_targets  # noqa: PLC0415 - the same
 
-        policy = self._policy(demand)
+        policy = self.policy(demand)
         targets = exact_targets(self.settings.targets, self.cache)
         matrix = survey(self._settled(demand, targets), targets, policy, self.reading(demand.options))
         if self.rebuild or self.settings.recipes:
@@ -271,12 +271,12 @@ class Farm:
 
             tell_where(self, matrix)
 
-    def _policy(self, demand: Demand) -> DetectPolicy:
+    def policy(self, demand: Demand) -> DetectPolicy:
+        """Return which files count for a demand, as configured and as it says itself."""
         from farm.survey.survey import policy_of  # noqa: PLC0415 - only what a command needs
 
-        policy = policy_of(demand, self.settings.from_source)
         newest = self.reading(demand.options).resolver.newest()
-        return replace(policy, client_pip=self.settings.client_pip, newest=newest).pinned_by(demand)
+        return replace(policy_of(demand, self.settings.from_source), client_pip=self.settings.client_pip, newest=newest).pinned_by(demand)
 
     def plan(self, matrix: Matrix, policy: DetectPolicy) -> Plan:
         """Return the jobs that close the gaps. ImageError when no image serves a target that has gaps."""
@@ -367,7 +367,7 @@ class Farm:
         """
         from farm.survey.rounds import survey_again  # noqa: PLC0415 - seldom needed
 
-        policy = self._policy(demand)
+        policy = self.policy(demand)
         again = self._settled(demand, before.targets)
         matrix, notes = survey_again(again, before, self.surprising, policy, self.reading(demand.options))
         matrix = replace(matrix, unsettled=before.unsettled)

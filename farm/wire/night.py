@@ -240,7 +240,13 @@ class _Night:
         return night if self._asked.dry_run else _collected(farm, night, watched)
 
 
-MORE: tuple[Callable[[Farm, Watched], Watched], ...] = ()
+def _campaigns(farm: Farm, watched: Watched) -> Watched:
+    from farm.wire.campaign import with_campaigns  # noqa: PLC0415 - only while it looks
+
+    return with_campaigns(farm, watched)
+
+
+MORE: tuple[Callable[[Farm, Watched], Watched], ...] = (_campaigns,)
 """What gives a night further jobs beside the sets': each takes what was watched and returns it with more in its plan, and their users."""
 
 

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from farm.adapters.campaigns import Campaigns
 from farm.adapters.failures import FailureBook
 from farm.adapters.journal import Journal
 from farm.adapters.nights import Nights, Retirements
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from farm.wire.assembly import Farm
 
 
+EXTRA = '{"command": "extra"}'
+"""What stands in the place of a command line for `farm campaign run` and `farm backfill --build`: they find by themselves what is left."""
 NIGHTLY = '{"command": "nightly"}'
 """The options of a run that `farm nightly` began, in the journal."""
 
@@ -41,6 +44,10 @@ class Records:
     @cached_property
     def usages(self) -> Usages:
         return Usages(self._database)
+
+    @cached_property
+    def campaigns(self) -> Campaigns:
+        return Campaigns(self._database)
 
     @cached_property
     def journal(self) -> Journal:
