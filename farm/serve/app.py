@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from farm.errors import FarmError
@@ -21,8 +21,8 @@ from farm.serve.ask import refuse
 from farm.serve.direct import direct_routes
 from farm.serve.files import Files, Packages
 from farm.serve.gate import Gate, Guard, Prefix
-from farm.serve.landing import render_landing
 from farm.serve.pages import OneView, StrictViews, Terms, to_slash
+from farm.serve.web.site import Site, SiteOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from farm.model.package import Digest
     from farm.serve.access import Access
     from farm.serve.direct import DirectPages
+    from farm.serve.overview import Overview
     from farm.serve.pages import Pages
     from farm.serve.views import FileSource, PageSource, UpstreamFiles
+    from farm.serve.web.build_page import Follow
 
 _YEAR = 31536000
 
@@ -48,7 +50,8 @@ class Options:
     `cache_control` is for pages. `prefix` is the path below which a proxy shows the index, "" or "/farm". `pulse` gives bytes
     that change whenever something is published, None when nobody knows; it is asked in the event loop, for each answer that
     was given before. `removed` tells why a file that was published is there no more, None when it never was: 410 and 404.
-    `statement` gives the signed statement about a file (PEP 740), None without one.
+    `statement` gives the signed statement about a file (PEP 740), None without one. `overview` has what the pages for people show,
+    `follow` the logs of builds that run.
     """
 
     direct: DirectPages | None = None
@@ -61,6 +64,8 @@ class Options:
     pulse: Callable[[], bytes | None] | None = None
     removed: Callable[[Digest], str | None] | None = None
     statement: Callable[[Digest], bytes | None] | None = None
+    overview: Overview | None = None
+    follow: Follow | None = None
 
 
 def create_app(views: Mapping[str, PageSource], files: FileSource, options: Options | None = None) -> Starlette:
@@ -75,7 +80,7 @@ def create_app(views: Mapping[str, PageSource], files: FileSource, options: Opti
     if options.packages is not None:
         behind["packages/{path:path}"] = Packages(options.packages, forever).__call__
     routes: list[BaseRoute] = [
-        Route("/", _landing(views, options), name="landing"),
+        *Site(options.overview, _site_options(views, options)).routes(),
         Route("/health", _health, name="health"),
         Route("/ready", _ready(files), name="ready"),
         *options.uploads,
@@ -113,12 +118,9 @@ def _is_open(options: Options) -> bool:
     return options.access is None or options.access.open_reading
 
 
-def _landing(views: Mapping[str, PageSource], options: Options) -> Callable[[Request], Response]:
-    def landing(request: Request) -> Response:
-        base = str(request.base_url).rstrip("/")
-        return HTMLResponse(render_landing(base, tuple(views), strict=options.strict is not None))
-
-    return landing
+def _site_options(views: Mapping[str, PageSource], options: Options) -> SiteOptions:
+    strict, private = options.strict is not None, not _is_open(options)
+    return SiteOptions(prefixes=tuple(views), strict=strict, private=private, follow=options.follow)
 
 
 def _health(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature
