@@ -66,6 +66,7 @@ class Context:
 COMMANDS = {
     "check": "farm.cli.check:check",
     "build": "farm.cli.build:build",
+    "watch": "farm.cli.watch:watch",
     "resume": "farm.cli.resume:resume",
     "why": "farm.cli.why:why_command",
     "explain": "farm.cli.explain:explain",

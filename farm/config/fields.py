@@ -112,7 +112,7 @@ FIELDS: tuple[Field, ...] = tuple(
          "The Ed25519 key that signs. Empty: one in the store, made with the first build. Relative to config.toml."),
         ("trust.serve-provenance", "serve_provenance", values.flag, "true or false", "false",
          "Whether pages name the statements of the farm's own wheels (PEP 740). Needs `serve.public-url` to be https."),
-        ("gc.roots", "gc_roots", values.texts, "a list of files", "[]", 'Requirements files and locks whose wheels `farm gc` keeps, e.g. `["apps/*/uv.lock"]`; `*` and `**` as in a shell, relative to config.toml. Without any, no wheel is collected.'),
+        ("gc.roots", "gc_roots", values.texts, "a list of files", "[]", 'Requirements files and locks whose wheels `farm gc` keeps, e.g. `["apps/*/uv.lock"]`; `*` and `**` as in a shell, relative to config.toml. Watch sets count as well; without either no wheel is collected.'),
         ("gc.keep", "gc_keep", values.age, 'an age such as "30d"', '"30d"', "What was built or used more recently is kept, whether a root names it or not."),
         ("gc.grace", "gc_grace", values.age, 'an age such as "7d"', '"7d"', "How long bytes stay that no page lists any more, for whoever has an older page or lock."),
         ("gc.logs", "gc_logs", values.age, 'an age such as "90d"', '"90d"', "How long logs of builds are kept."),
@@ -164,5 +164,18 @@ PATCH_FIELDS: tuple[Field, ...] = tuple(
         ("upstream", values.upstream, "a word of " + ", ".join(f'"{word}"' for word in UPSTREAM) + "; then where or why (after submitted, backport and inappropriate always)", "",
          "What became of it upstream, e.g. `submitted https://…/pull/7`, `backport 2.1`, `inappropriate for this farm only`."),
         ("strip", values.number(0, 20), "a number of 0 to 20", "1", "How many leading parts of its paths are left off, as in `patch -p`."),
+    )
+)  # fmt: skip
+
+WATCH_FIELDS: tuple[Field, ...] = tuple(
+    Field(path=path, expected=expected, default=default, about=about, parse=parse, setting=path.replace("-", "_"))
+    for path, parse, expected, default, about in (
+        ("source", values.sources, "a path, a URL or `git+URL`, or a list of them", "",
+         "Requirements files, locks and pyproject.toml, folders with them, patterns such as `apps/*/uv.lock`; relative to config.toml."),
+        ("targets", values.targets, "a list of target names", "as `targets`", "The targets that its wheels are for."),
+        ("extras", values.texts, "a list of names", "[]", "Extras of its locks or pyproject.toml."),
+        ("groups", values.texts, "a list of names", "[]", "Dependency groups of its locks or pyproject.toml."),
+        ("default-groups", values.flag, "true or false", "true", "Whether a lock's groups count that its tool installs unasked."),
+        ("constraints", values.texts, "a list of files or URLs", "[]", "Constraints files, as pip's; relative to config.toml."),
     )
 )  # fmt: skip
