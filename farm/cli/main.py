@@ -84,6 +84,7 @@ COMMANDS = {
     "verify": "farm.cli.verify:verify",
     "export": "farm.cli.export:export",
     "recipe": "farm.cli.recipe:recipe",
+    "misses": "farm.cli.misses:misses",
     "log": "farm.cli.history:log",
     "repro": "farm.cli.repro:repro",
     "status": "farm.cli.history:status",

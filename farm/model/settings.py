@@ -98,6 +98,8 @@ class Settings:
     trusted_proxies: tuple[str, ...] = ()
     tls_certificate: str = ""
     tls_key: str = ""
+    count_demand: bool = True
+    build_demand: Literal["off", "nightly", "now"] = "nightly"
     gc_roots: tuple[str, ...] = ()
     gc_keep: float = 30 * 86400.0
     gc_grace: float = 7 * 86400.0

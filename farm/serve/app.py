@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from farm.errors import FarmError
 from farm.serve.ask import refuse
+from farm.serve.counted import Counted
 from farm.serve.direct import direct_routes
 from farm.serve.files import Files, Packages
 from farm.serve.gate import Gate, Guard, Prefix
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from farm.serve.access import Access
     from farm.serve.direct import DirectPages
     from farm.serve.pages import Pages
+    from farm.serve.tally import Tally
     from farm.serve.views import FileSource, PageSource, UpstreamFiles
 
 _YEAR = 31536000
@@ -48,7 +50,7 @@ class Options:
     `cache_control` is for pages. `prefix` is the path below which a proxy shows the index, "" or "/farm". `pulse` gives bytes
     that change whenever something is published, None when nobody knows; it is asked in the event loop, for each answer that
     was given before. `removed` tells why a file that was published is there no more, None when it never was: 410 and 404.
-    `statement` gives the signed statement about a file (PEP 740), None without one.
+    `statement` gives the signed statement about a file (PEP 740), None without one. `tally` counts answers.
     """
 
     direct: DirectPages | None = None
@@ -61,6 +63,7 @@ class Options:
     pulse: Callable[[], bytes | None] | None = None
     removed: Callable[[Digest], str | None] | None = None
     statement: Callable[[Digest], bytes | None] | None = None
+    tally: Tally | None = None
 
 
 def create_app(views: Mapping[str, PageSource], files: FileSource, options: Options | None = None) -> Starlette:
@@ -87,7 +90,8 @@ def create_app(views: Mapping[str, PageSource], files: FileSource, options: Opti
         pages["/strict/{target}"] = StrictViews(options.strict, terms)
     for prefix, view in pages.items():
         routes += _routes(prefix, view, behind)
-    middleware = [Middleware(Guard)]
+    middleware = [Middleware(Counted, tally=options.tally, prefix=options.prefix)] if options.tally else []
+    middleware.append(Middleware(Guard))
     if options.prefix:
         middleware.append(Middleware(Prefix, prefix=options.prefix))
     if options.access is not None:
