@@ -66,8 +66,12 @@ def newest(number: int, small: int) -> str:
 
 
 def metadata(number: int, version: str, count: int) -> bytes:
-    """Return the METADATA of a version: three requirements on other projects of the index, some of them conditional."""
-    needs = [name_of((number + step) % count) for step in (1, 7, 13)]
+    """Return the METADATA of a version: three requirements on other projects of the index, some of them conditional.
+
+    They are among the `count` projects that begin at a multiple of it.
+    """
+    first = number // count * count
+    needs = [name_of(first + (number - first + step) % count) for step in (1, 7, 13)]
     lines = [
         "Metadata-Version: 2.1", f"Name: {name_of(number)}", f"Version: {version}", "Requires-Python: >=3.8",
         f"Requires-Dist: {needs[0]}>=1.0", f"Requires-Dist: {needs[1]}>=1.0; python_version < '3.13'",
@@ -130,13 +134,14 @@ class Link:
 class Server:
     """The index over plain HTTP/1.1, with keep-alive."""
 
-    def __init__(self, *, count: int, small: int, delay: float, rate: float) -> None:
-        self._count, self._small, self._delay = count, small, delay
-        self._link = Link(rate)
-        self._page = lru_cache(maxsize=400)(self._made)
+    def __init__(self, asked: argparse.Namespace) -> None:
+        self._count, self._small, self._delay = asked.count, asked.small, asked.delay
+        self._near = asked.near or asked.count
+        self._link = Link(asked.rate)
+        self._page = lru_cache(maxsize=max(400, asked.prepare))(self._made)
 
     def _made(self, number: int) -> tuple[bytes, str]:
-        body = gzip.compress(page(number, self._small, self._count), 6, mtime=0)
+        body = gzip.compress(page(number, self._small, self._near), 6, mtime=0)
         return body, f'"{hashlib.sha256(body).hexdigest()[:20]}"'
 
     def prepare(self, pages: int) -> int:
@@ -173,7 +178,7 @@ class Server:
                     return "304 Not Modified", headers, b""
                 return "200 OK", [*headers, "Content-Encoding: gzip"], body
         if parts[0] == "files" and path.endswith(".whl.metadata"):
-            return "200 OK", ["Content-Type: text/plain"], metadata(int(parts[1]), parts[2], self._count)
+            return "200 OK", ["Content-Type: text/plain"], metadata(int(parts[1]), parts[2], self._near)
         return "404 Not Found", [], b"not found"
 
 
@@ -193,11 +198,14 @@ FAST = Line(delay=0.0, rate=0.0)
 
 
 class Upstream:
-    """The server as a child process; a context manager. `size` is what its prepared pages weigh, compressed, in bytes."""
+    """The server as a child process; a context manager. Projects need others of the same `near`, 0: of all.
 
-    def __init__(self, *, count: int, small: int, line: Line, prepare: int = 0) -> None:
+    `size` is what its prepared pages weigh, compressed, in bytes.
+    """
+
+    def __init__(self, *, count: int, small: int, line: Line, prepare: int = 0, near: int = 0) -> None:
         self._argv = [sys.executable, str(Path(__file__)), "--count", str(count), "--small", str(small), "--delay", str(line.delay),
-                      "--rate", str(line.rate), "--prepare", str(prepare)]  # fmt: skip
+                      "--rate", str(line.rate), "--prepare", str(prepare), "--near", str(near)]  # fmt: skip
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(self._argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -213,7 +221,7 @@ class Upstream:
 
 
 async def _main(asked: argparse.Namespace) -> None:
-    server = Server(count=asked.count, small=asked.small, delay=asked.delay, rate=asked.rate)
+    server = Server(asked)
     size = server.prepare(asked.prepare)
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
@@ -228,4 +236,5 @@ if __name__ == "__main__":
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--rate", type=float, default=0.0)
     parser.add_argument("--prepare", type=int, default=0)
+    parser.add_argument("--near", type=int, default=0, help="projects need only others of the same so many; 0: of all")
     asyncio.run(_main(parser.parse_args()))

@@ -19,9 +19,10 @@ from packaging.utils import canonicalize_name
 from farm.adapters.index_page import without_credentials
 from farm.adapters.page_cache import keep
 from farm.errors import UpstreamError
+from farm.model.package import parse_sdist_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from farm.adapters.mirror import Mirror
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 Mode = Literal["link", "redirect", "cache"]
 
+_PURE = "py3-none-any.whl"
 _METADATA = ".metadata"
 _SEGMENT = re.compile(r"[A-Za-z0-9_~+!-][A-Za-z0-9._~+!-]*")
 _LENGTHS = {"sha256": 64, "sha512": 128, "sha384": 96, "sha3_512": 128, "sha3_256": 64, "blake2b": 128}
@@ -67,6 +69,25 @@ def package_path(entry: dict[str, Any]) -> str:
     return f"packages/url/{hashlib.sha256(without_credentials(url).encode()).hexdigest()[:40]}/{last}"
 
 
+def sdists_here(document: dict[str, Any]) -> Callable[[dict[str, Any]], str]:
+    """Return for a page what gives `package_path` for an sdist that clients compile, and else upstream's own URL.
+
+    Beside a wheel of upstream's that every Python 3 takes, an sdist is compiled by nobody: locks keep upstream's URL of it.
+    """
+    name = document["name"]
+    pure = {
+        entry["filename"].split("-", 2)[1] for entry in document["files"] if entry["filename"].endswith(_PURE) and "://" in entry["url"]
+    }
+
+    def address(entry: dict[str, Any]) -> str:
+        url: str = entry["url"]
+        if entry["filename"].endswith(".whl") or urlsplit(url).scheme not in {"http", "https"}:
+            return url
+        return url if pure and str(parse_sdist_version(entry["filename"], name)) in pure else package_path(entry)
+
+    return address
+
+
 class MirrorFiles:
     """Satisfies `views.UpstreamFiles`. What was once listed is remembered with mode "cache", so that its URL stays good."""
 
@@ -81,7 +102,8 @@ class MirrorFiles:
 
     def find(self, path: str) -> MirroredFile | None:
         """Return the file at `/packages/<path>`, percent-decoded; None when no page lists it. UpstreamError as for a page."""
-        if self.mode == "link":
+        if self.mode == "link" and path.endswith((".whl", _METADATA)):
+            # No page names these; an sdist's URL may stand in a lock, also when nothing is counted any more.
             return None
         wanted = f"packages/{path}"
         trouble: UpstreamError | None = None

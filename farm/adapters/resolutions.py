@@ -48,6 +48,8 @@ class Resolutions:
         self._ttl = ttl
         self._now = now
         self._pages: dict[NormalizedName, str] = {}
+        self.asked: set[str] = set()
+        """The projects that the answers given so far depend on; whoever reads it may empty it."""
 
     def load(self, key: str) -> tuple[Row, ...] | None:
         """Return an answer that still holds, or None. UpstreamError when an index did not answer."""
@@ -60,6 +62,7 @@ class Resolutions:
             if _UNSURE in kept.pages.values() or self._held(map(canonicalize_name, kept.pages)) != kept.pages:
                 return None
             self._write(key, kept.rows, kept.pages)
+        self.asked.update(kept.pages)
         return tuple(
             Row(
                 name=canonicalize_name(name),
@@ -74,10 +77,11 @@ class Resolutions:
         """Keep an answer that depends on the pages of the projects `asked` for."""
         plain = [(str(row.name), str(row.version), list(map(str, row.via)), row.direct) for row in rows]
         # All of them were read in this run: to ask side by side would only take time.
-        for name in (names := tuple(asked)):
+        self.asked.update(asked := tuple(asked))
+        for name in asked:
             if name not in self._pages:
                 self._pages[name] = self._digest(name)
-        self._write(key, plain, self._held(names))
+        self._write(key, plain, self._held(asked))
 
     def _write(self, key: str, rows: list[tuple[str, str, list[str], bool]], pages: dict[str, str]) -> None:
         keep(self._folder / key, msgspec.msgpack.encode(_Kept(self._now(), rows, pages)))

@@ -114,6 +114,12 @@ class UvResolver:
             answers[question.target] = self._solved(question) if settled is None else self._keep(question, settled)
         return tuple(answers[target] for target in targets)
 
+    def depended_on(self) -> frozenset[str]:
+        """Return the projects whose pages the answers since the last such call depend on."""
+        found = frozenset(self._memory.asked)
+        self._memory.asked.clear()
+        return found
+
     def learn(self, pin: Pin, sdist: IndexFile, target: Target, metadata: str) -> bool:
         """Take the METADATA of a wheel that was built for what its sdist left to guess; tell whether resolutions used another.
 

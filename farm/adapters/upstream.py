@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from farm.adapters.index_page import BadPage, split_page, without_credentials
-from farm.adapters.lazy_page import MergedPage, group
+from farm.adapters.lazy_page import LazyPage, MergedPage, group
 from farm.adapters.process import redact
 from farm.adapters.side_by_side import side_by_side
 from farm.adapters.web import CONNECTIONS
@@ -22,7 +22,7 @@ from farm.errors import FarmError, UpstreamError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from farm.adapters.lazy_page import Entries, LazyPage
+    from farm.adapters.lazy_page import Entries
     from farm.adapters.page_cache import CachedPage, PageCache
     from farm.adapters.web import Reply, Web
     from farm.model.package import NormalizedName, Project, Version
@@ -83,6 +83,14 @@ class Upstream:
     def expect(self, wanted: Mapping[NormalizedName, Iterable[Version]]) -> None:
         """Say which versions will be asked for: of these pages nothing else stays in memory, it is read from the disk again."""
         self._expected |= {name: tuple(versions) for name, versions in wanted.items()}
+
+    def release(self) -> None:
+        """Give back the memory of all pages that were read; what else is asked of them is read from the disk again."""
+        with self._lock:
+            pages = list(self._pages.values())
+        for page in pages:
+            if page.done() and page.exception() is None and isinstance(found := page.result(), LazyPage | MergedPage):
+                found.release()
 
     def prefetch(self, names: Iterable[NormalizedName]) -> None:
         """Read many pages at the same time. A failure is kept for whoever asks for that page."""

@@ -36,7 +36,7 @@ _TOLD = {
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (docs/keep.md).")
 @click.pass_obj
 def gc(context: Context, *, dry_run: bool, keep_days: float | None, as_json: bool) -> int:
-    """Take wheels off the index that no root names (config.toml: gc.roots) and nobody used, and clear away what is left over.
+    """Take wheels off the index that no root names (config.toml: gc.roots; watch sets) and nobody used, and clear away what is left over.
 
     Wheels leave their page now and the disk after gc.grace; a tombstone says what makes them again. A root that cannot be read or
     resolved stops everything, and nothing is removed. Exit code 0: done.
@@ -68,7 +68,7 @@ def _freed(done: Collected) -> int:
 
 def _tell(done: Collected) -> None:
     if done.named is None:
-        render.err("note: no gc.roots in config.toml, so every wheel stays on the index")
+        render.err("note: neither gc.roots in config.toml nor watch sets, so every wheel stays on the index")
     would = "would be " if done.dry_run else ""
     for step in done.steps:
         if step.removal != "lock":

@@ -66,6 +66,7 @@ class Context:
 COMMANDS = {
     "check": "farm.cli.check:check",
     "build": "farm.cli.build:build",
+    "watch": "farm.cli.watch:watch",
     "resume": "farm.cli.resume:resume",
     "why": "farm.cli.why:why_command",
     "explain": "farm.cli.explain:explain",
@@ -83,6 +84,7 @@ COMMANDS = {
     "verify": "farm.cli.verify:verify",
     "export": "farm.cli.export:export",
     "recipe": "farm.cli.recipe:recipe",
+    "misses": "farm.cli.misses:misses",
     "log": "farm.cli.history:log",
     "repro": "farm.cli.repro:repro",
     "status": "farm.cli.history:status",

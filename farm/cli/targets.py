@@ -1,4 +1,4 @@
-"""`farm targets`: what is configured, what this machine is, what an image is."""
+"""`farm targets`: what is configured, what this machine is, what an image is, what clients are."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from farm.cli import render
+from farm.cli.census import census
 from farm.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ def _farm(context: Context) -> Farm:
     from farm.wire import Farm  # noqa: PLC0415 - `farm targets --help` must not pay for it
 
     return Farm(context.settings(), context.env)
+
+
+targets.add_command(census)
 
 
 @targets.command("list", short_help="The configured targets, with the image for each.")

@@ -107,12 +107,16 @@ FIELDS: tuple[Field, ...] = tuple(
         ("serve.tls-certificate", "tls_certificate", values.text, "a PEM file", '""',
          "The certificate with its chain; with it `farm serve` speaks HTTPS and nothing else. Relative to config.toml."),
         ("serve.tls-key", "tls_key", values.text, "a PEM file", '""', "Its private key, without a password, where the certificate's file does not hold it too."),
+        ("demand.count", "count_demand", values.flag, "true or false", "true",
+         "Whether `farm serve` counts what clients compile, what they are, and what they fetch of the farm's (docs/demand.md). With `mirror = \"link\"`, upstream's sdists are then linked through the farm, which redirects."),
+        ("demand.build", "build_demand", values.choice("off", "nightly", "now"), '"off", "nightly" or "now"', '"nightly"',
+         "Whether what clients compiled is built for the configured targets: not, by `farm nightly`, or by `farm serve` at once. Needs `demand.count`."),
         ("trust.sign", "sign", values.flag, "true or false", "true", "Whether a signed statement of how it came to be is kept for each wheel (docs/trust.md)."),
         ("trust.key", "signing_key", values.text, "a PEM file", '""',
          "The Ed25519 key that signs. Empty: one in the store, made with the first build. Relative to config.toml."),
         ("trust.serve-provenance", "serve_provenance", values.flag, "true or false", "false",
          "Whether pages name the statements of the farm's own wheels (PEP 740). Needs `serve.public-url` to be https."),
-        ("gc.roots", "gc_roots", values.texts, "a list of files", "[]", 'Requirements files and locks whose wheels `farm gc` keeps, e.g. `["apps/*/uv.lock"]`; `*` and `**` as in a shell, relative to config.toml. Without any, no wheel is collected.'),
+        ("gc.roots", "gc_roots", values.texts, "a list of files", "[]", 'Requirements files and locks whose wheels `farm gc` keeps, e.g. `["apps/*/uv.lock"]`; `*` and `**` as in a shell, relative to config.toml. Watch sets count as well; without either no wheel is collected.'),
         ("gc.keep", "gc_keep", values.age, 'an age such as "30d"', '"30d"', "What was built or used more recently is kept, whether a root names it or not."),
         ("gc.grace", "gc_grace", values.age, 'an age such as "7d"', '"7d"', "How long bytes stay that no page lists any more, for whoever has an older page or lock."),
         ("gc.logs", "gc_logs", values.age, 'an age such as "90d"', '"90d"', "How long logs of builds are kept."),
@@ -164,5 +168,18 @@ PATCH_FIELDS: tuple[Field, ...] = tuple(
         ("upstream", values.upstream, "a word of " + ", ".join(f'"{word}"' for word in UPSTREAM) + "; then where or why (after submitted, backport and inappropriate always)", "",
          "What became of it upstream, e.g. `submitted https://…/pull/7`, `backport 2.1`, `inappropriate for this farm only`."),
         ("strip", values.number(0, 20), "a number of 0 to 20", "1", "How many leading parts of its paths are left off, as in `patch -p`."),
+    )
+)  # fmt: skip
+
+WATCH_FIELDS: tuple[Field, ...] = tuple(
+    Field(path=path, expected=expected, default=default, about=about, parse=parse, setting=path.replace("-", "_"))
+    for path, parse, expected, default, about in (
+        ("source", values.sources, "a path, a URL or `git+URL`, or a list of them", "",
+         "Requirements files, locks and pyproject.toml, folders with them, patterns such as `apps/*/uv.lock`; relative to config.toml."),
+        ("targets", values.targets, "a list of target names", "as `targets`", "The targets that its wheels are for."),
+        ("extras", values.texts, "a list of names", "[]", "Extras of its locks or pyproject.toml."),
+        ("groups", values.texts, "a list of names", "[]", "Dependency groups of its locks or pyproject.toml."),
+        ("default-groups", values.flag, "true or false", "true", "Whether a lock's groups count that its tool installs unasked."),
+        ("constraints", values.texts, "a list of files or URLs", "[]", "Constraints files, as pip's; relative to config.toml."),
     )
 )  # fmt: skip

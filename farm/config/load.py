@@ -9,6 +9,7 @@ from typing import Any
 from farm.config.document import ConfigError, Document, refuse
 from farm.config.fields import FIELDS
 from farm.config.recipes import folder_recipes, recipe_tables, together
+from farm.config.watches import watch_tables
 from farm.model.settings import Settings
 from farm.model.target import parse_target
 
@@ -53,7 +54,8 @@ def parse(content: dict[str, Any], *, source: str, folder: Path) -> Settings:
 def _parse(content: dict[str, Any], document: Document) -> tuple[Settings, tuple[str, ...]]:
     source, folder = document.name, document.folder
     own = recipe_tables(content.pop("recipes", {}), document)
-    values = document.values(_flat(content, ""), FIELDS, (), also=("recipes",))
+    watches = watch_tables(content.pop("watch", {}), document)
+    values = document.values(_flat(content, ""), FIELDS, (), also=("recipes", "watch"))
     named = values.get("recipe_folder", "")
     recipes = folder / Path(named or "recipes").expanduser()
     if named and not recipes.is_dir():
@@ -65,7 +67,7 @@ def _parse(content: dict[str, Any], document: Document) -> tuple[Settings, tuple
     values["image_lock"] = str(folder / Path(values.get("image_lock") or _IMAGE_LOCK).expanduser())
     for key in (key for key in ("tls_certificate", "tls_key", "signing_key") if values.get(key)):
         values[key] = str(folder / Path(values[key]).expanduser())
-    return Settings(source=source, recipes=together(own, beside), **values), (*document.faults, *faults)
+    return Settings(source=source, recipes=together(own, beside), watches=watches, **values), (*document.faults, *faults)
 
 
 def _flat(table: dict[str, Any], prefix: str) -> dict[str, Any]:

@@ -41,6 +41,13 @@ def texts(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def sources(value: Any) -> tuple[str, ...]:
+    found = (value,) if isinstance(value, str) else texts(value)
+    if not found or not all(source.strip() for source in found):
+        raise Wrong
+    return found
+
+
 def number(low: int, high: int) -> Callable[[Any], int]:
     def parse(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:

@@ -316,9 +316,9 @@ class MissPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetRow:
-    """A requirement set. `sources` are shown without credentials, `origin` tells where it is registered; `error` why it could not be read the last time ("" otherwise).
+    """A requirement set. `sources` are shown without credentials, `origin` tells where it is registered.
 
-    `missing` counts its pins without a wheel.
+    `error` says why it could not be read the last time ("" otherwise). `missing` counts its pins without a wheel.
     """
 
     name: str

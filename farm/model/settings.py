@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from farm.model.package import Pin, Version
     from farm.model.provenance import Twice
     from farm.model.target import Target
+    from farm.model.watch import WatchSet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +98,15 @@ class Settings:
     trusted_proxies: tuple[str, ...] = ()
     tls_certificate: str = ""
     tls_key: str = ""
+    count_demand: bool = True
+    build_demand: Literal["off", "nightly", "now"] = "nightly"
     gc_roots: tuple[str, ...] = ()
     gc_keep: float = 30 * 86400.0
     gc_grace: float = 7 * 86400.0
     gc_logs: float = 90 * 86400.0
     gc_cache: int = 20 << 30
     recipes: Mapping[NormalizedName, tuple[RecipeRule, ...]] = field(default_factory=dict)
+    watches: tuple[WatchSet, ...] = ()
 
     def is_private(self, name: NormalizedName) -> bool:
         """Tell whether a project is the user's own: its name is never asked for upstream."""

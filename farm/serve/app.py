@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from farm.errors import FarmError
 from farm.serve.ask import refuse
+from farm.serve.counted import Counted
 from farm.serve.direct import direct_routes
 from farm.serve.files import Files, Packages
 from farm.serve.gate import Gate, Guard, Prefix
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from farm.serve.direct import DirectPages
     from farm.serve.overview import Overview
     from farm.serve.pages import Pages
+    from farm.serve.tally import Tally
     from farm.serve.views import FileSource, PageSource, UpstreamFiles
     from farm.serve.web.build_page import Follow
 
@@ -50,8 +52,8 @@ class Options:
     `cache_control` is for pages. `prefix` is the path below which a proxy shows the index, "" or "/farm". `pulse` gives bytes
     that change whenever something is published, None when nobody knows; it is asked in the event loop, for each answer that
     was given before. `removed` tells why a file that was published is there no more, None when it never was: 410 and 404.
-    `statement` gives the signed statement about a file (PEP 740), None without one. `overview` has what the pages for people show,
-    `follow` the logs of builds that run.
+    `statement` gives the signed statement about a file (PEP 740), None without one. `tally` counts answers. `overview` has what the
+    pages for people show, `follow` the logs of builds that run.
     """
 
     direct: DirectPages | None = None
@@ -64,6 +66,7 @@ class Options:
     pulse: Callable[[], bytes | None] | None = None
     removed: Callable[[Digest], str | None] | None = None
     statement: Callable[[Digest], bytes | None] | None = None
+    tally: Tally | None = None
     overview: Overview | None = None
     follow: Follow | None = None
 
@@ -92,7 +95,8 @@ def create_app(views: Mapping[str, PageSource], files: FileSource, options: Opti
         pages["/strict/{target}"] = StrictViews(options.strict, terms)
     for prefix, view in pages.items():
         routes += _routes(prefix, view, behind)
-    middleware = [Middleware(Guard)]
+    middleware = [Middleware(Counted, tally=options.tally, prefix=options.prefix)] if options.tally else []
+    middleware.append(Middleware(Guard))
     if options.prefix:
         middleware.append(Middleware(Prefix, prefix=options.prefix))
     if options.access is not None:

@@ -84,7 +84,8 @@ class Names(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What views are made of. `address` gives the URL of an upstream file, absolute or below the root; None: upstream's own.
+    """What views are made of. `address` gives for a page what gives the URLs of its upstream files, absolute or below the root; None:
+    upstream's own.
 
     `mark` tells apart settings that change pages.
     """
@@ -93,7 +94,7 @@ class Parts:
     own: Own
     rendered: Rendered
     policy: MergePolicy
-    address: Callable[[Entry], str] | None
+    address: Callable[[Document], Callable[[Entry], str]] | None
     mark: str
 
 
@@ -194,7 +195,8 @@ class View:
         if self._rule.alone and _is_empty(page.document):
             # uv takes an empty page for the answer, and would not look for upstream's files on the next index.
             return {}
-        document = place(page, self._rule.up, self._parts.address)
+        address = self._parts.address
+        document = place(page, self._rule.up, address(page.document) if address else None)
         if mirrored is not None and mirrored.stale and mirrored.read is not None:
             said = {"upstream": {"stale": True, "read": utc_text(mirrored.read)}}
             document["_farm"] = document.get("_farm", {}) | said

@@ -200,11 +200,14 @@ class _FastProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         head = kept.start + self.shared.changing(self.server_state.default_headers) + kept.rest
         if kept.file is not None:
-            return self._give_file(head, kept.file, kept.size)
-        if kept.body:
+            if not self._give_file(head, kept.file, kept.size):
+                return False
+        elif kept.body:
             self.transport.writelines([head, kept.body])
         else:
             self.transport.write(head)
+        if kept.given is not None:
+            kept.given()
         return True
 
     def _give_file(self, head: bytes, path: str, size: int) -> bool:

@@ -37,7 +37,7 @@ class Answer:
     """An answer that may be given again. `headers` are complete but for Date; either `body` or `file` follows them.
 
     `still` tells whether it is still what the application would answer: cheap, called in the event loop. A `file` must
-    have `size` bytes, and content that never changes while it has a name.
+    have `size` bytes, and content that never changes while it has a name. `given` is called each time that it is given again.
     """
 
     status: int
@@ -46,10 +46,11 @@ class Answer:
     file: Path | None = None
     size: int = 0
     still: Callable[[], bool]
+    given: Callable[[], None] | None = None
 
     def without_body(self) -> Answer:
         """Return what HEAD gets."""
-        return Answer(status=self.status, headers=self.headers, still=self.still)
+        return Answer(status=self.status, headers=self.headers, still=self.still, given=self.given)
 
 
 def offer(scope: Scope, response: Response, still: Callable[[], bool], file: tuple[Path, int] | None = None) -> None:
@@ -105,7 +106,7 @@ def steady(still: Callable[[], bool], pulse: Callable[[], bytes | None]) -> Call
 class Kept:
     """An answer in the form in which it is sent: `start`, then the headers that each second changes, then `rest`, then `body`."""
 
-    __slots__ = ("body", "cost", "file", "rest", "size", "start", "still")
+    __slots__ = ("body", "cost", "file", "given", "rest", "size", "start", "still")
 
     def __init__(self, answer: Answer, head: bytes) -> None:
         status = http.HTTPStatus(answer.status)
@@ -120,6 +121,7 @@ class Kept:
         self.file = None if answer.file is None else str(answer.file)
         self.size = answer.size
         self.still = answer.still
+        self.given = answer.given
         self.cost = len(head) + len(self.start) + len(self.rest) + len(self.body) + _OVERHEAD
 
 

@@ -112,7 +112,7 @@ class UpstreamStream(Protocol):
 
 
 class UpstreamFiles(Protocol):
-    """Upstream's files under the farm's own URLs; with `mirror = "link"` pages never name these and all is None."""
+    """Upstream's files under the farm's own URLs; with `mirror = "link"` pages name only sdists, and of the others all is None."""
 
     @property
     def mode(self) -> Literal["link", "redirect", "cache"]: ...

@@ -78,18 +78,43 @@ def policy_of_builds(from_source: frozenset[NormalizedName], newest: datetime | 
     return DetectPolicy(from_source=frozenset(name for name in from_source if name != ":all:"), newest=newest)
 
 
-def detect(resolution: Resolution, upstream: Index, farm: Index, policy: DetectPolicy) -> tuple[Cell, ...]:
-    """Return one cell for each pin of a resolution, in its order. An index that does not answer gives Unknown cells."""
+Memory = dict[tuple[object, ...], Presence]
+"""What was found out before of pins and targets, over the same indexes and as of the same day."""
+
+
+def detect(
+    resolution: Resolution, upstream: Index, farm: Index, policy: DetectPolicy, memory: Memory | None = None
+) -> tuple[Cell, ...]:
+    """Return one cell for each pin of a resolution, in its order. An index that does not answer gives Unknown cells.
+
+    `memory` is used and added to; it must be of the same indexes, `client_pip` and `newest`.
+    """
+    # What a lock chose hangs on that lock; what is outdated, on one farm wheel.
+    memory = None if policy.locked or policy.outdated else memory
     return tuple(
         Cell(
             pin=resolved.pin,
             target=resolution.target,
-            presence=presence(resolved.pin, resolution.target, upstream, farm, policy=policy),
+            presence=_remembered(resolved.pin, resolution.target, (upstream, farm), policy, memory),
             via=resolved.via,
             dependencies=resolved.dependencies,
         )
         for resolved in resolution.pins
     )
+
+
+def _remembered(
+    pin: Pin, target: Target, indexes: tuple[Index, Index], policy: DetectPolicy, memory: Memory | None
+) -> Presence:
+    if memory is None:
+        return presence(pin, target, *indexes, policy=policy)
+    exempt = policy.newest is not None and policy.exempt(pin, target)
+    name = pin.name
+    key = (pin, target.name, policy.forced(name), policy.forbidden(name), policy.hashes.get(name), exempt)
+    found = memory.get(key)
+    if found is None:
+        found = memory[key] = presence(pin, target, *indexes, policy=policy)
+    return found
 
 
 def presence(pin: Pin, target: Target, upstream: Index, farm: Index, *, policy: DetectPolicy) -> Presence:

@@ -60,14 +60,27 @@ def plan(matrix: Matrix, policy: DetectPolicy, ports: PlanPorts) -> Plan:
     A gap that cannot become a job is refused with its reason, and so is what needs it. ImageError when that is so of every
     gap for want of an image.
     """
-    draft = _Draft(policy, ports)
-    for cell in matrix.cells:
-        draft.note(cell)
-    draft.settle()
-    made = draft.finish()
-    if draft.unserved is not None and not made.jobs:
-        raise draft.unserved
+    made, unserved = _planned((matrix,), policy, ports)
+    if unserved is not None and not made.jobs:
+        raise unserved
     return made
+
+
+def plan_all(matrices: Sequence[Matrix], policy: DetectPolicy, ports: PlanPorts) -> Plan:
+    """Return one plan for the gaps of several demands, in which each gap is once; it is proven beside what the first of them needs.
+
+    Of the policy only counts what holds for builds: `from_source` and `newest`. What no image serves is refused.
+    """
+    return _planned(matrices, policy, ports)[0]
+
+
+def _planned(matrices: Sequence[Matrix], policy: DetectPolicy, ports: PlanPorts) -> tuple[Plan, ImageError | None]:
+    draft = _Draft(policy, ports)
+    for number, matrix in enumerate(matrices):
+        for cell in matrix.cells:
+            draft.note(cell, number)
+    draft.settle()
+    return draft.finish(), draft.unserved
 
 
 class NoPlan(Exception):  # noqa: N818 - names what there is not
@@ -106,7 +119,7 @@ class _Draft:
         self._jobs: dict[JobId, Job] = {}
         self._refused: dict[JobId, Refusal] = {}
         self._environments: dict[tuple[tuple[str, ...], tuple[str, ...], Target], tuple[Cell, ...]] = {}
-        self._worlds: dict[Target, dict[NormalizedName, Cell]] = {}
+        self._worlds: dict[tuple[int, Target], dict[NormalizedName, Cell]] = {}
         self._wanted: set[tuple[Pin, Target]] = set()
         self._texts: dict[JobId, tuple[str, ...]] = {}
         self._notes: list[str] = []
@@ -127,11 +140,15 @@ class _Draft:
             raise NoPlan(self._refused[job.id]) from refused
         self._jobs[job.id] = replace(job, requires=tuple(self._dependency(each) for each in needed))
 
-    def note(self, cell: Cell) -> None:
-        """Take in a cell of the user's own matrix."""
+    def note(self, cell: Cell, world: int = 0) -> None:
+        """Take in a cell of the user's own matrices; `world` tells these apart. A gap goes before the same pin without one."""
         self._wanted.add((cell.pin, cell.target))
-        self._worlds.setdefault(cell.target, {})[cell.pin.name] = cell
-        self._add(cell, self._worlds[cell.target])
+        beside = self._worlds.setdefault((world, cell.target), {})
+        beside[cell.pin.name] = cell
+        known = self._cells.get((cell.pin, cell.target))
+        if known is not None and isinstance(cell.presence, Missing) and not isinstance(known.presence, Missing):
+            del self._cells[cell.pin, cell.target]
+        self._add(cell, beside)
 
     def _add(self, cell: Cell, world: dict[NormalizedName, Cell]) -> None:
         key = (cell.pin, cell.target)

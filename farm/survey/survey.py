@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from farm.model.package import Digest, NormalizedName, Pin, Project
     from farm.model.target import Target
     from farm.ports import Index
+    from farm.survey.detect import Memory
     from farm.survey.direct import CellMaker
     from farm.survey.environment import EnvironmentPorts
 
@@ -34,10 +35,13 @@ class _Remembered:
         return self._found[name]
 
 
-def survey(demand: Demand, targets: Iterable[Target], policy: DetectPolicy, ports: EnvironmentPorts) -> Matrix:
+def survey(
+    demand: Demand, targets: Iterable[Target], policy: DetectPolicy, ports: EnvironmentPorts, memory: Memory | None = None
+) -> Matrix:
     """Return every pin's cell for every target. UpstreamError when the resolver got no answer from an index.
 
-    The pins of a lock are taken as they are. A pin that several inputs have is one cell, asked for by all of them.
+    The pins of a lock are taken as they are. A pin that several inputs have is one cell, asked for by all of them. `memory` is
+    what surveys over the same indexes share (`detect`).
     """
     wanted, ours = tuple(targets), _Remembered(ports.farm)
     found: dict[Target, list[Cell]] = {target: [] for target in wanted}
@@ -47,7 +51,7 @@ def survey(demand: Demand, targets: Iterable[Target], policy: DetectPolicy, port
         if isinstance(resolution, Unresolved):
             unresolved.append(resolution)
         else:
-            found[resolution.target] += _cells(resolution, demand, policy, (ports.upstream, ours))
+            found[resolution.target] += _cells(resolution, demand, policy, (ports.upstream, ours), memory)
     if demand.locks:
         unresolved += _add_locked(demand, found, policy, ports)
     cells = tuple(cell for target in wanted for cell in _merged(found[target]))
@@ -105,12 +109,14 @@ def _merged(cells: list[Cell]) -> Iterable[Cell]:
     return joined.values()
 
 
-def _cells(resolution: Resolution, demand: Demand, policy: DetectPolicy, indexes: tuple[Index, Index]) -> Iterator[Cell]:
+def _cells(
+    resolution: Resolution, demand: Demand, policy: DetectPolicy, indexes: tuple[Index, Index], memory: Memory | None
+) -> Iterator[Cell]:
     """Yield a pin's cell in the resolution's order. What comes from a URL is never looked up on an index: same name, other bytes."""
     target = resolution.target
     elsewhere = _elsewhere(demand, target)
     asked = replace(resolution, pins=tuple(p for p in resolution.pins if p.pin.name not in elsewhere))
-    found = {cell.pin: cell for cell in detect(asked, *indexes, policy)}
+    found = {cell.pin: cell for cell in detect(asked, *indexes, policy, memory)}
     for resolved in resolution.pins:
         make = elsewhere.get(resolved.pin.name)
         yield found[resolved.pin] if make is None else make(resolved, target, policy)

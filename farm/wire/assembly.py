@@ -237,6 +237,12 @@ class Farm:
             self._reading = self._stack.enter_context(Reading(self, options))
         return self._reading
 
+    def own_reading(self, options: IndexOptions) -> Reading:
+        """Return another reading half, for index options that are not those of the rest of the run."""
+        from farm.wire.reading import Reading  # noqa: PLC0415 - only what a command needs
+
+        return self._stack.enter_context(Reading(self, options))
+
     def survey(self, demand: Demand) -> tuple[Matrix, DetectPolicy]:
         """Return what is there and what is missing. UpstreamError when an index did not answer."""
         from farm.survey.survey import survey  # noqa: PLC0415 - only what a command needs

@@ -16,13 +16,15 @@ from farm.model.keeping import Bounds, Named
 from farm.serve.simple import render_project
 from farm.wire.check import Question, check
 from farm.wire.site import processors
+from farm.wire.watch import sets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from farm.model.keeping import Audit, Step
     from farm.model.package import Digest, NormalizedName, Version
     from farm.model.settings import Settings
+    from farm.model.watch import WatchSet
     from farm.wire.assembly import Farm
 
 _MOST_WORKERS = 4
@@ -56,7 +58,8 @@ def gc(farm: Farm, *, dry_run: bool, keep: float | None) -> Collected:
     """
     _expect_store(farm.root)
     settings = farm.settings
-    named = read_roots(farm) if settings.gc_roots else None
+    watches = sets(farm)
+    named = read_roots(farm, watches) if settings.gc_roots or watches else None
     bounds = Bounds(
         keep=settings.gc_keep if keep is None else keep,
         grace=settings.gc_grace,
@@ -72,8 +75,11 @@ def gc(farm: Farm, *, dry_run: bool, keep: float | None) -> Collected:
         return Collected(steps=tuple(collector.carry_out(tuple(collector.plan()))), named=named, dry_run=False)
 
 
-def read_roots(farm: Farm) -> Named:
-    """Return what the configured roots name: locks as they are, requirements as they resolve for the configured targets now."""
+def read_roots(farm: Farm, watches: Sequence[WatchSet]) -> Named:
+    """Return what the configured roots name: locks as they are, requirements as they resolve for the configured targets now.
+
+    Watch sets name what they wanted at their last good look, so that one that cannot be read today loses nothing.
+    """
     # Without a config.toml there are no roots, so its folder is known.
     folder = Path(farm.settings.source).resolve().parent
     paths = [path for pattern in farm.settings.gc_roots for path in _matching(pattern, folder)]
@@ -91,7 +97,25 @@ def read_roots(farm: Farm) -> Named:
             digests |= {digest for digest in map(_sha256, entry.hashes) if digest}
         if demand.requirements:
             pins |= _resolved(farm.settings, farm.env, path)
-    return Named(roots=tuple(dict.fromkeys(paths)), pins=frozenset(pins), digests=frozenset(digests))
+    roots = dict.fromkeys((*paths, *(f"watch set {each.name}" for each in watches)))
+    return Named(roots=tuple(roots), pins=frozenset(pins | _watched(farm, watches)), digests=frozenset(digests))
+
+
+def _watched(farm: Farm, watches: Sequence[WatchSet]) -> set[tuple[NormalizedName, Version]]:
+    """Return the pins of watch sets. UsageError for one that was never read: what it wants is not known."""
+    from packaging.utils import canonicalize_name  # noqa: PLC0415 - only with watch sets
+
+    from farm.model.package import Version  # noqa: PLC0415 - the same
+
+    looks = farm.records.watches.looks()
+    for each in watches:
+        wanted = looks.get(each.name)
+        if wanted is None or (wanted.error and not wanted.pins):
+            raise UsageError(
+                f"watch set {each.name}: nothing is collected, as it was never read, so nobody knows what it wants",
+                solution=f"`farm watch check {each.name}`, or remove the set",
+            )
+    return {(canonicalize_name(name), Version(version)) for name, version in farm.records.watches.pins()}
 
 
 def _matching(pattern: str, folder: Path) -> list[str]:

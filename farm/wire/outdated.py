@@ -6,6 +6,7 @@ They stay on the index, under their names, until what is built in their place is
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from farm.model.gap import Cell, Matrix, Missing, Present
@@ -16,13 +17,17 @@ from farm.survey.detect import presence
 if TYPE_CHECKING:
     from farm.survey.detect import DetectPolicy
     from farm.wire.assembly import Farm
+    from farm.wire.reading import Reading
 
 _CHANGED = "its recipe in config.toml is not the one that the farm's wheel was built with"
 _ASKED = "the farm's wheel is looked at again (--rebuild)"
 
 
-def without_outdated(farm: Farm, matrix: Matrix, policy: DetectPolicy) -> Matrix:
-    """Return the matrix with gaps in the place of outdated wheels; what was uploaded is never outdated."""
+def without_outdated(farm: Farm, matrix: Matrix, policy: DetectPolicy, reading: Reading | None = None) -> Matrix:
+    """Return the matrix with gaps in the place of outdated wheels; what was uploaded is never outdated.
+
+    `reading` is that of the policy's index options, None for the farm's only one.
+    """
     ours = [cell for cell in matrix.cells if _own(farm, cell) is not None]
     if not ours:
         return matrix
@@ -35,7 +40,8 @@ def without_outdated(farm: Farm, matrix: Matrix, policy: DetectPolicy) -> Matrix
     if not outdated:
         return matrix
     strict = replace(policy, outdated=frozenset(outdated))
-    return replace(matrix, cells=tuple(_again(farm, cell, strict, outdated) for cell in matrix.cells))
+    again = partial(_again, reading or farm.reading(policy.options), outdated=outdated)
+    return replace(matrix, cells=tuple(again(cell, strict) for cell in matrix.cells))
 
 
 def _own(farm: Farm, cell: Cell) -> str | None:
@@ -56,14 +62,13 @@ def _is_outdated(farm: Farm, cell: Cell, filename: str, recipe: str | None) -> b
     return recipe is not None and recipe != recipe_digest(farm.settings.recipe(cell.pin, built_for))
 
 
-def _again(farm: Farm, cell: Cell, policy: DetectPolicy, outdated: dict[str, str]) -> Cell:
+def _again(reading: Reading, cell: Cell, policy: DetectPolicy, outdated: dict[str, str]) -> Cell:
     if not isinstance(cell.presence, Present) or cell.presence.file.filename not in outdated:
         return cell
-    reading = farm.reading(policy.options)
     found = presence(cell.pin, cell.target, reading.upstream, reading.farm, policy=policy)
     if isinstance(found, Present) and found.where == "farm":
         # An older build of the same: what is newer must not make way for it.
-        return _again(farm, replace(cell, presence=found), replace(policy, outdated=policy.outdated | {found.file.filename}),
+        return _again(reading, replace(cell, presence=found), replace(policy, outdated=policy.outdated | {found.file.filename}),
                       outdated | {found.file.filename: outdated[cell.presence.file.filename]})  # fmt: skip
     if not isinstance(found, Missing):
         return cell

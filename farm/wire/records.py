@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from farm.adapters.failures import FailureBook
 from farm.adapters.journal import Journal
 from farm.adapters.usages import Usages
+from farm.adapters.watches import Watches
 from farm.adapters.wheel_recipes import WheelRecipes
 from farm.model.attempt import RunRecord
 
@@ -43,6 +44,10 @@ class Records:
     @cached_property
     def recipes(self) -> WheelRecipes:
         return WheelRecipes(self._database)
+
+    @cached_property
+    def watches(self) -> Watches:
+        return Watches(self._database)
 
 
 def begin(farm: Farm, options: str) -> None:

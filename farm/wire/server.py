@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import resource
+import signal
 import socket
 import ssl
+import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,8 @@ from farm.errors import StoreError, UsageError
 from farm.serve.app import Options, create_app
 from farm.serve.nginx import Front, render_nginx
 from farm.serve.simple import render_project
+from farm.serve.tally import Tally
+from farm.wire.following import follow_demand
 from farm.wire.site import host_environment, statement_base
 from farm.wire.tokens import make_access
 from farm.wire.uploads import make_upload_routes
@@ -23,6 +27,7 @@ from farm.wire.views import make_views, upstream_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from types import FrameType
 
     from starlette.applications import Starlette
     from uvicorn import Config
@@ -43,12 +48,39 @@ def serve_index(settings: Settings, env: Mapping[str, str], ready: Callable[[str
     """
     import uvicorn  # noqa: PLC0415 - the server only
 
-    with _application(settings, env) as app, _listening(settings) as listener:
+    with _ending_by_sigterm(), _application(settings, env) as app, _listening(settings) as listener:
         config = _config(settings, app, verbose=verbose)
         host = f"[{settings.host}]" if listener.family == socket.AF_INET6 else settings.host
         scheme = "https" if settings.tls_certificate else "http"
         ready(f"{scheme}://{host}:{listener.getsockname()[1]}{settings.path_prefix}")
         uvicorn.Server(config).run(sockets=[listener])
+
+
+@contextmanager
+def _ending_by_sigterm() -> Iterator[None]:
+    """Have SIGTERM end the block as an exception would, so that what was counted is kept, and then this process as it always does.
+
+    uvicorn raises the signal again when it has answered what was under way.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - as signal handlers are called
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    except _Terminated:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Terminated(BaseException):
+    """SIGTERM arrived. Not an Exception: nobody on the way may take it for a failure."""
 
 
 def nginx_block(settings: Settings) -> str:
@@ -77,6 +109,8 @@ def _application(settings: Settings, env: Mapping[str, str]) -> Iterator[Starlet
     pip = upstream_settings(settings, env)
     views = make_views(settings, store, pip)
     uploads = make_upload_routes(settings, store, access, views.project, host_environment(env))
+    tally = Tally()
+    demand = follow_demand(settings, env, store, tally)
     try:
         yield create_app(
             views.sources,
@@ -92,9 +126,11 @@ def _application(settings: Settings, env: Mapping[str, str]) -> Iterator[Starlet
                 cache_control=settings.page_cache_control,
                 prefix=settings.path_prefix,
                 pulse=pulse,
+                tally=tally,
             ),
         )
     finally:
+        demand.close()
         pulse.close()
         views.close()
         store.close()

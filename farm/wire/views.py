@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from farm.adapters.mirror import Mirror
 from farm.adapters.mirror_disk import PageDisk
 from farm.adapters.mirror_fetch import Origin, Patience
-from farm.adapters.mirror_files import MirrorFiles, package_path
+from farm.adapters.mirror_files import MirrorFiles, package_path, sdists_here
 from farm.adapters.mirror_names import MirrorNames
 from farm.adapters.mirror_seed import SurveyedPages
 from farm.adapters.mirror_stream import Fetches
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from farm.adapters.store import Store
     from farm.model.package import NormalizedName
     from farm.model.settings import Settings
+    from farm.serve.merge import Document
+    from farm.serve.repair import Entry
 
 _log = logging.getLogger("farm.serve")
 _PAGES_AT_ONCE = 10
@@ -79,7 +81,7 @@ def make_views(settings: Settings, store: Store, pip: IndexSettings, now: Callab
         own=StoreFiles(store),
         rendered=Rendered(cache / "rendered"),
         policy=policy,
-        address=None if settings.mirror == "link" else package_path,
+        address=_address(settings),
         mark=_mark(settings),
     )
     listing = MirrorNames(pages, cache / "mirror" / "pages", workers, origin, now) if settings.list_upstream else None
@@ -173,9 +175,17 @@ def _strict(parts: Parts, names: _Names, settings: Settings) -> Callable[[str], 
     return find
 
 
+def _address(settings: Settings) -> Callable[[Document], Callable[[Entry], str]] | None:
+    """Return what gives the URLs of upstream's files for a page; None: upstream's own (docs/decisions/0025-demand.md)."""
+    if settings.mirror != "link":
+        return lambda document: package_path  # noqa: ARG005 - the same for all pages
+    return sdists_here if settings.count_demand else None
+
+
 def _mark(settings: Settings) -> str:
     always = ",".join(sorted(settings.from_source))
-    return f"{settings.mirror} {settings.upload_time} {settings.same_tags} {settings.strict_gaps} {always}"
+    counted = " counted" if settings.mirror == "link" and settings.count_demand else ""
+    return f"{settings.mirror}{counted} {settings.upload_time} {settings.same_tags} {settings.strict_gaps} {always}"
 
 
 def _refuse_itself(settings: Settings, pip: IndexSettings) -> None:

@@ -109,7 +109,26 @@ def test_the_merged_page_has_both_and_the_farms_wheel_inherits(site: Site) -> No
     ours = found["files"][1]
     assert (ours["upload-time"], ours["requires-python"]) == ("2020-01-02T03:04:05Z", ">=3.8")
     assert ours["url"].startswith("../../files/")
+    assert found["files"][0]["url"].startswith("../../packages/")
+    found = document(site.open(count_demand=False))
     assert found["files"][0]["url"] == f"{site.index.url.removesuffix('/simple')}/files/demo/{SDIST[0]}"
+
+
+def test_an_sdist_that_clients_compile_is_linked_through_the_farm_and_leads_to_upstream(site: Site) -> None:
+    site.index.add(("demo-2.0.tar.gz", b"the sdist of demo 2.0"))
+    site.index.add(("demo-2.0-py3-none-any.whl", b"no wheel, but its name says what matters"))
+    views = site.open()
+    urls = {file["filename"]: file["url"] for file in document(views)["files"]}
+    upstream = site.index.url.removesuffix("/simple")
+    # Who has a wheel for every Python compiles nothing: locks keep upstream's URLs.
+    assert urls["demo-2.0.tar.gz"].startswith(upstream)
+    assert urls["demo-2.0-py3-none-any.whl"].startswith(upstream)
+    path = urls[SDIST[0]].removeprefix("../../packages/")
+    for opened in (views, site.open(count_demand=False)):
+        found = opened.packages.find(path)
+        assert found is not None
+        assert found.redirect == f"{upstream}/files/demo/{SDIST[0]}"
+        assert opened.packages.find(path.replace(SDIST[0], "demo-2.0-py3-none-any.whl")) is None
 
 
 def test_each_representation_says_the_same_with_an_etag_of_its_own(site: Site) -> None:

@@ -172,7 +172,7 @@ class _Pages:
             "package": package, "words": CELLS, "states": CELL_STATES, "untold": (*MISSING, "hidden"),
             "lines": client_lines(base_of(request), name, newest),
         }  # fmt: skip
-        return Shown(template="project.html", context=context, twin=f"{API}/projects/{name}", here="matrix")
+        return Shown(template="project.html", context=context, twin=f"{API}/packages/{name}", here="matrix")
 
     def builds(self, request: Request) -> Shown:
         query = asked.build_query(request.query_params)
