@@ -20,6 +20,7 @@ from farm.serve.nginx import Front, render_nginx
 from farm.serve.simple import render_project
 from farm.serve.tally import Tally
 from farm.wire.following import follow_demand
+from farm.wire.overview import make_api_routes
 from farm.wire.site import host_environment, statement_base
 from farm.wire.tokens import make_access
 from farm.wire.uploads import make_upload_routes
@@ -127,6 +128,7 @@ def _application(settings: Settings, env: Mapping[str, str]) -> Iterator[Starlet
                 prefix=settings.path_prefix,
                 pulse=pulse,
                 tally=tally,
+                api=make_api_routes(settings, store, access),
             ),
         )
     finally:
