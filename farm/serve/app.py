@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from farm.errors import FarmError
+from farm.serve.api_problem import is_api, problem
 from farm.serve.ask import refuse
 from farm.serve.counted import Counted
 from farm.serve.direct import direct_routes
@@ -52,8 +53,8 @@ class Options:
     `cache_control` is for pages. `prefix` is the path below which a proxy shows the index, "" or "/farm". `pulse` gives bytes
     that change whenever something is published, None when nobody knows; it is asked in the event loop, for each answer that
     was given before. `removed` tells why a file that was published is there no more, None when it never was: 410 and 404.
-    `statement` gives the signed statement about a file (PEP 740), None without one. `tally` counts answers. `overview` has what the
-    pages for people show, `follow` the logs of builds that run.
+    `statement` gives the signed statement about a file (PEP 740), None without one. `tally` counts answers. `api` are the routes of
+    `/api/v1`. `overview` has what the pages for people show, `follow` the logs of builds that run.
     """
 
     direct: DirectPages | None = None
@@ -67,6 +68,7 @@ class Options:
     removed: Callable[[Digest], str | None] | None = None
     statement: Callable[[Digest], bytes | None] | None = None
     tally: Tally | None = None
+    api: Sequence[BaseRoute] = ()
     overview: Overview | None = None
     follow: Follow | None = None
 
@@ -87,6 +89,7 @@ def create_app(views: Mapping[str, PageSource], files: FileSource, options: Opti
         Route("/health", _health, name="health"),
         Route("/ready", _ready(files), name="ready"),
         *options.uploads,
+        *options.api,
         *(direct_routes(options.direct) if options.direct else ()),
     ]
     terms = Terms(cache_control=options.cache_control, pulse=options.pulse)
@@ -146,4 +149,6 @@ def _ready(files: FileSource) -> Callable[[Request], Response]:
 
 async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if is_api(request.url.path.removeprefix(request.scope.get("root_path", ""))):
+        return problem(error.status_code, error.detail, error.headers)
     return refuse(request, error.status_code, error.detail, dict(error.headers or {}))

@@ -1,5 +1,7 @@
 """A farm with much on it, for its pages: every state, long names, long logs, and text by strangers who mean no good."""
 
+# ruff: noqa: E501 - rows of made-up data read best whole
+
 from __future__ import annotations
 
 import asyncio

@@ -22,20 +22,22 @@ _MOST_DAYS = 366
 def matrix_query(asked: QueryParams) -> MatrixQuery:
     return MatrixQuery(
         search=_text(asked, "search"), states=cast("tuple[CellState, ...]", _known(asked, "state", CELL_STATES)),
-        targets=_texts(asked, "target"), watch=_text(asked, "watch"), after=_text(asked, "after"), limit=_number(asked, "limit", 50, _MOST_ROWS),
+        targets=_texts(asked, "target"), watch=_text(asked, "watch"), after=_text(asked, "after"),
+        limit=_number(asked, "limit", 50, _MOST_ROWS),
     )  # fmt: skip
 
 
 def build_query(asked: QueryParams) -> BuildQuery:
     return BuildQuery(
         name=_text(asked, "name"), states=cast("tuple[BuildState, ...]", _known(asked, "state", BUILD_STATES)),
-        target=_text(asked, "target"), run=_text(asked, "run"), after=_text(asked, "after"), limit=_number(asked, "limit", 50, _MOST_ROWS),
+        target=_text(asked, "target"), run=_text(asked, "run"), after=_text(asked, "after"),
+        limit=_number(asked, "limit", 50, _MOST_ROWS),
     )  # fmt: skip
 
 
 def miss_query(asked: QueryParams) -> MissQuery:
     return MissQuery(
-        days=max(_number(asked, "days", 30, _MOST_DAYS), 1), name=_text(asked, "name"), offset=_number(asked, "offset", 0, 1_000_000),
+        days=max(_number(asked, "days", 30, _MOST_DAYS), 1), name=_text(asked, "name"), offset=_number(asked, "offset", 0, 10_000),
         limit=_number(asked, "limit", 50, _MOST_ROWS),
     )  # fmt: skip
 
@@ -49,6 +51,23 @@ def query_string(asked: QueryParams, **changes: str) -> str:
     kept = [(name, value) for name, value in asked.multi_items() if name not in changes and value]
     kept += [(name, value) for name, value in changes.items() if value]
     return f"?{urlencode(kept)}" if kept else ""
+
+
+def twin_query(path: str, asked: QueryParams) -> str:
+    """Return the query of a page's JSON twin: what the page itself understood of its own, as the API refuses the rest."""
+    if path == "matrix":
+        matrix = matrix_query(asked)
+        values = {"search": matrix.search, "state": matrix.states, "target": matrix.targets, "watch": matrix.watch, "after": matrix.after}
+    elif path == "builds":
+        builds = build_query(asked)
+        values = {"name": builds.name, "state": builds.states, "target": builds.target, "run": builds.run, "after": builds.after}
+    elif path == "misses":
+        misses = miss_query(asked)
+        values = {"name": misses.name, "days": str(misses.days), "offset": str(misses.offset or "")}
+    else:
+        values = {"after": after(asked)}
+    told = {name: value for name, value in values.items() if value}
+    return f"?{urlencode(told, doseq=True)}" if told else ""
 
 
 def _text(asked: QueryParams, name: str) -> str:

@@ -1,4 +1,4 @@
-"""A build's page: what went wrong on top, its log below. While the build runs the page does not end: the log grows in it, without a script."""
+"""A build's page: what went wrong on top, its log below. While the build runs the page does not end: the log grows in it."""
 
 from __future__ import annotations
 

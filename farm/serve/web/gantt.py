@@ -77,5 +77,6 @@ def _bar(span: Span, total: float) -> Markup:
     shown = name if len(name) <= letters else f"{name[: letters - 1]}…" if letters > 3 else sign.strip() if letters >= 1 else ""
     text = Markup('<text class="name" x="{}" y="{}">{}</text>').format(round(begin + 4, 1), y + 14, shown) if shown else ""
     return Markup(
-        '<a href="../build/{}" aria-label="{}"><title>{}</title><rect class="bar bar-{}" x="{}" y="{}" width="{}" height="{}" rx="3"/>{}</a>'
+        '<a href="../build/{}" aria-label="{}"><title>{}</title>'
+        '<rect class="bar bar-{}" x="{}" y="{}" width="{}" height="{}" rx="3"/>{}</a>'
     ).format(segment(build.id), title, title, said.kind, begin, y, width, _BAR, text)

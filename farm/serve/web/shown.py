@@ -17,7 +17,9 @@ API: Final = "api/v1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """`twin` is the path of the page's JSON, "" for none; `here` the entry of the navigation. `stream` goes where the template puts `log`."""
+    """`twin` is the path of the page's JSON, "" for none; `here` the entry of the navigation. `stream` goes where the
+    template puts `log`.
+    """
 
     template: str
     context: dict[str, Any]

@@ -206,8 +206,8 @@ class _Pages:
         following = asked.query_string(request.query_params, offset=str(query.offset + query.limit)) if page.more else ""
         first = asked.query_string(request.query_params, offset="") if query.offset else ""
         context = {
-            "query": query, "page": page, "filtered": bool(query.name or query.days != _DAYS), "next": f"misses{following}" if page.more else "",
-            "first": f"misses{first}" if query.offset else "",
+            "query": query, "page": page, "filtered": bool(query.name or query.days != _DAYS),
+            "next": f"misses{following}" if page.more else "", "first": f"misses{first}" if query.offset else "",
         }  # fmt: skip
         return Shown(template="misses.html", context=context, twin=_twin("misses", request), here="misses")
 
@@ -235,4 +235,5 @@ def _paged(request: Request, path: str, following: str) -> dict[str, str]:
 
 
 def _twin(path: str, request: Request) -> str:
-    return f"{API}/{path}{asked.query_string(request.query_params)}"
+    """Return the path of a list's JSON, with the same filters and the same place in it."""
+    return f"{API}/{path}{asked.twin_query(path, request.query_params)}"
