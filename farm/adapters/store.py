@@ -81,6 +81,10 @@ class Store:
         self.direct = DirectWheels(root)
 
     @property
+    def serves_statements(self) -> bool:
+        return bool(self._base)
+
+    @property
     def catalogue(self) -> Catalogue:
         """The catalogue, opened at the first use. StoreError when it cannot be."""
         from farm.adapters.catalogue import Catalogue  # noqa: PLC0415 - 0.15 s that readers of pages must not pay

@@ -66,24 +66,32 @@ STEPS: Sequence[tuple[int, tuple[str, ...]]] = (
                error TEXT NOT NULL, pins INTEGER NOT NULL, seconds FLOAT NOT NULL)""",
             """CREATE TABLE wanted (watch VARCHAR(64) NOT NULL, name VARCHAR(255) NOT NULL, version VARCHAR(255) NOT NULL,
                target VARCHAR(255) NOT NULL, PRIMARY KEY (watch, name, version, target))""",
-            "CREATE INDEX wanted_by_name ON wanted (name, version)",
+            "CREATE INDEX wanted_by_name ON wanted (name, version, target)",
             """CREATE TABLE cells (name VARCHAR(255) NOT NULL, version VARCHAR(255) NOT NULL, target VARCHAR(255) NOT NULL,
                state VARCHAR(16) NOT NULL, reason TEXT NOT NULL, file TEXT NOT NULL, since VARCHAR(32) NOT NULL, seen VARCHAR(32) NOT NULL,
                PRIMARY KEY (name, version, target))""",
-            "CREATE INDEX cells_by_state ON cells (state)",
+            "CREATE INDEX cells_by_state ON cells (state, name)",
+            "CREATE INDEX cells_by_target ON cells (target, state, name)",
             """CREATE TABLE misses (day VARCHAR(10) NOT NULL, name VARCHAR(255) NOT NULL, version VARCHAR(255) NOT NULL,
                target VARCHAR(255) NOT NULL, client VARCHAR(64) NOT NULL, count INTEGER NOT NULL, last VARCHAR(32) NOT NULL,
                PRIMARY KEY (day, name, version, target, client))""",
+            "CREATE INDEX misses_by_name ON misses (name, day)",
             """CREATE TABLE clients (day VARCHAR(10) NOT NULL, target VARCHAR(255) NOT NULL, client VARCHAR(64) NOT NULL,
                count INTEGER NOT NULL, PRIMARY KEY (day, target, client))""",
             """CREATE TABLE downloads (day VARCHAR(10) NOT NULL, filename VARCHAR(512) NOT NULL, count INTEGER NOT NULL,
                PRIMARY KEY (day, filename))""",
+            "CREATE INDEX downloads_by_filename ON downloads (filename)",
             """CREATE TABLE nights (id VARCHAR(64) NOT NULL PRIMARY KEY, started VARCHAR(32) NOT NULL, ended VARCHAR(32),
                state VARCHAR(16) NOT NULL, report TEXT NOT NULL)""",
             """CREATE TABLE campaigns (name VARCHAR(64) NOT NULL PRIMARY KEY, target VARCHAR(255) NOT NULL, created VARCHAR(32) NOT NULL,
                closed VARCHAR(32), options TEXT NOT NULL)""",
             """CREATE TABLE retirements (filename VARCHAR(512) NOT NULL PRIMARY KEY, upstream TEXT NOT NULL,
                retired VARCHAR(32) NOT NULL)""",
+            "DROP INDEX attempts_by_state",
+            "CREATE INDEX attempts_by_state ON attempts (state, id)",
+            "CREATE INDEX attempts_by_state_and_name ON attempts (state, name)",
+            "CREATE INDEX attempts_by_target ON attempts (target, id)",
+            "CREATE INDEX attempts_by_run ON attempts (run, id)",
         ),
     ),
 )
@@ -133,7 +141,10 @@ attempts = Table(
     Column("remedy", Text, nullable=False),
     Index("attempts_by_name", "name", "id"),
     Index("attempts_by_key", "key", "id"),
-    Index("attempts_by_state", "state"),
+    Index("attempts_by_state", "state", "id"),
+    Index("attempts_by_state_and_name", "state", "name"),
+    Index("attempts_by_target", "target", "id"),
+    Index("attempts_by_run", "run", "id"),
 )
 
 # The files of the index: wheels that were built or uploaded, and sdists that were uploaded. `key`, `attempt` and `sdist` are
@@ -282,7 +293,7 @@ wanted = Table(
     Column("name", String(255), primary_key=True),
     Column("version", String(255), primary_key=True),
     Column("target", String(255), primary_key=True),
-    Index("wanted_by_name", "name", "version"),
+    Index("wanted_by_name", "name", "version", "target"),
 )
 
 # What is known of each of these: `state` as in a report (farm/model/report.py), since when, and when it was last looked at.
@@ -297,7 +308,8 @@ cells = Table(
     Column("file", Text, nullable=False),
     Column("since", UtcTime, nullable=False),
     Column("seen", UtcTime, nullable=False),
-    Index("cells_by_state", "state"),
+    Index("cells_by_state", "state", "name"),
+    Index("cells_by_target", "target", "state", "name"),
 )
 
 # Sdists that clients fetched through the index, to compile them. `day` is YYYY-MM-DD in UTC, `target` "" where the client does not
@@ -312,6 +324,7 @@ misses = Table(
     Column("client", String(64), primary_key=True),
     Column("count", Integer, nullable=False),
     Column("last", UtcTime, nullable=False),
+    Index("misses_by_name", "name", "day"),
 )
 
 # Requests for pages, by what clients say that they are.
@@ -331,6 +344,7 @@ downloads = Table(
     Column("day", String(10), primary_key=True),
     Column("filename", String(512), primary_key=True),
     Column("count", Integer, nullable=False),
+    Index("downloads_by_filename", "filename"),
 )
 
 # Nightly runs, and what each reported: JSON, empty until it has ended.

@@ -47,7 +47,7 @@ def token() -> None:
 
 @token.command()
 @click.argument("name")
-@click.option("--scope", type=click.Choice(SCOPES), required=True, help="upload includes read; admin includes both.")
+@click.option("--scope", type=click.Choice(SCOPES), required=True, help="upload and build (sets, by the API) include read; admin all.")
 @click.option("--expires", callback=age_option, metavar="TIME", help="12h, 90d, 52w from now; without it, never.")
 @click.option(
     "--projects", multiple=True, metavar="PATTERN", help="What may be uploaded, e.g. 'acme-*'; more than once for more."

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
     from farm.model.package import NormalizedName
 
-Scope = Literal["read", "upload", "admin"]
+Scope = Literal["read", "upload", "build", "admin"]
 
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-"""Each includes those before it."""
+"""Each includes "read", "admin" all others. "build" is for the API: what the farm is to watch."""
 
 PREFIX = "farm_"
 """What every token begins with, so that scanners find one that leaked: `farm_[0-9A-Za-z]{49}`."""
@@ -35,7 +35,7 @@ class Token:
     expires: datetime | None
 
     def grants(self, scope: Scope) -> bool:
-        return SCOPES.index(self.scope) >= SCOPES.index(scope)
+        return scope in {"read", self.scope} or self.scope == "admin"
 
     def covers(self, project: NormalizedName) -> bool:
         return not self.projects or any(fnmatchcase(project, pattern) for pattern in self.projects)

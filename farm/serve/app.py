@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from farm.errors import FarmError
+from farm.serve.api_problem import is_api, problem
 from farm.serve.ask import refuse
 from farm.serve.counted import Counted
 from farm.serve.direct import direct_routes
 from farm.serve.files import Files, Packages
 from farm.serve.gate import Gate, Guard, Prefix
-from farm.serve.landing import render_landing
 from farm.serve.pages import OneView, StrictViews, Terms, to_slash
+from farm.serve.web.site import Site, SiteOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,9 +36,11 @@ if TYPE_CHECKING:
     from farm.serve.access import Access
     from farm.serve.direct import DirectPages
     from farm.serve.metrics import MetricsPage
+    from farm.serve.overview import Overview
     from farm.serve.pages import Pages
     from farm.serve.tally import Tally
     from farm.serve.views import FileSource, PageSource, UpstreamFiles
+    from farm.serve.web.build_page import Follow
 
 _YEAR = 31536000
 
@@ -52,7 +55,8 @@ class Options:
     that change whenever something is published, None when nobody knows; it is asked in the event loop, for each answer that
     was given before. `removed` tells why a file that was published is there no more, None when it never was: 410 and 404.
     `statement` gives the signed statement about a file (PEP 740), None without one. `tally` counts answers. `metrics` answers at
-    `/metrics`, and judges by itself who may read them.
+    `/metrics`, and judges by itself who may read them. `api` are the routes of `/api/v1`. `overview` has what the pages for people
+    show, `follow` the logs of builds that run.
     """
 
     direct: DirectPages | None = None
@@ -67,6 +71,9 @@ class Options:
     statement: Callable[[Digest], bytes | None] | None = None
     tally: Tally | None = None
     metrics: MetricsPage | None = None
+    api: Sequence[BaseRoute] = ()
+    overview: Overview | None = None
+    follow: Follow | None = None
 
 
 def create_app(views: Mapping[str, PageSource], files: FileSource, options: Options | None = None) -> Starlette:
@@ -81,11 +88,12 @@ def create_app(views: Mapping[str, PageSource], files: FileSource, options: Opti
     if options.packages is not None:
         behind["packages/{path:path}"] = Packages(options.packages, forever).__call__
     routes: list[BaseRoute] = [
-        Route("/", _landing(views, options), name="landing"),
+        *Site(options.overview, _site_options(views, options)).routes(),
         Route("/health", _health, name="health"),
         Route("/ready", _ready(files), name="ready"),
         *((Route("/metrics", options.metrics.answer, name="metrics"),) if options.metrics else ()),
         *options.uploads,
+        *options.api,
         *(direct_routes(options.direct) if options.direct else ()),
     ]
     terms = Terms(cache_control=options.cache_control, pulse=options.pulse)
@@ -121,12 +129,9 @@ def _is_open(options: Options) -> bool:
     return options.access is None or options.access.open_reading
 
 
-def _landing(views: Mapping[str, PageSource], options: Options) -> Callable[[Request], Response]:
-    def landing(request: Request) -> Response:
-        base = str(request.base_url).rstrip("/")
-        return HTMLResponse(render_landing(base, tuple(views), strict=options.strict is not None))
-
-    return landing
+def _site_options(views: Mapping[str, PageSource], options: Options) -> SiteOptions:
+    strict, private = options.strict is not None, not _is_open(options)
+    return SiteOptions(prefixes=tuple(views), strict=strict, private=private, follow=options.follow)
 
 
 def _health(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature
@@ -148,4 +153,6 @@ def _ready(files: FileSource) -> Callable[[Request], Response]:
 
 async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if is_api(request.url.path.removeprefix(request.scope.get("root_path", ""))):
+        return problem(error.status_code, error.detail, error.headers)
     return refuse(request, error.status_code, error.detail, dict(error.headers or {}))

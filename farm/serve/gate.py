@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from farm.errors import UpstreamError
+from farm.serve.api_problem import is_api, problem
 from farm.serve.ask import refuse
 from farm.serve.kept import EXTENSION, unchanged
 
@@ -82,7 +83,8 @@ class Gate:
         # Before it is judged: an answer to a token that is taken back in between must not be kept.
         seen = self._access.stamp()
         if not await run_in_threadpool(self._access.allows, "read", request.headers.get("authorization")):
-            answer = refuse(request, 401, "this index is read with a token", {"WWW-Authenticate": _LOGIN})
+            told, login = "this index is read with a token", {"WWW-Authenticate": _LOGIN}
+            answer = problem(401, told, login) if is_api(_route(scope)) else refuse(request, 401, told, login)
             await answer(scope, receive, send)
             return
         if EXTENSION in scope.get("extensions", {}):

@@ -19,9 +19,11 @@ from farm.serve.app import Options, create_app
 from farm.serve.metrics import Served
 from farm.serve.nginx import Front, render_nginx
 from farm.serve.simple import render_project
+from farm.serve.tail import Tails
 from farm.serve.tally import Tally
 from farm.wire.following import follow_demand
 from farm.wire.metrics import metrics_page
+from farm.wire.overview import make_api_routes, make_overview
 from farm.wire.site import host_environment, statement_base
 from farm.wire.tokens import make_access
 from farm.wire.uploads import make_upload_routes
@@ -116,6 +118,8 @@ def _application(settings: Settings, env: Mapping[str, str], shared: Shared) -> 
     views = make_views(settings, store, pip)
     uploads = make_upload_routes(settings, store, access, views.project, host_environment(env))
     tally = Tally()
+    overview = make_overview(settings, store)
+    tails = Tails(overview)
     demand = follow_demand(settings, env, store, tally)
     try:
         yield create_app(
@@ -134,6 +138,9 @@ def _application(settings: Settings, env: Mapping[str, str], shared: Shared) -> 
                 pulse=pulse,
                 tally=tally,
                 metrics=metrics_page(settings, store, access, lambda: Served(tally.totals(), shared.given, views.upstream())),
+                api=make_api_routes(settings, store, access, overview, tails),
+                overview=overview,
+                follow=tails.follow,
             ),
         )
     finally:

@@ -1,0 +1,223 @@
+"""The matrix of pins and targets a page at a time, and what is missing of it: no page costs more on a larger farm."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import canonicalize_name
+from sqlalchemy import and_, func, select
+
+from farm.adapters import tables
+from farm.adapters.overview_cells import ATTEMPTS_FOR, PinCells, newest_first, read_pins
+from farm.adapters.overview_kept import KeptValue
+from farm.adapters.overview_names import distinct, from_on, read_names
+from farm.model.overview import Gap, GapPage, Matrix, MatrixRow, TargetTotals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy.engine import Connection
+
+    from farm.adapters.database import Database
+    from farm.adapters.overview_names import Names
+    from farm.model.overview import CellState, MatrixQuery
+
+_UNSURVEYED_AT_MOST = 2_000
+_NAMES_AT_MOST = 2_000
+_SETS_TOLD = 5
+MISSING: tuple[CellState, ...] = (
+    "build", "building", "failed", "timed-out", "blocked", "refused", "impossible", "hidden", "cancelled",
+)  # fmt: skip
+"""What is no wheel. "unknown" is not among them: an index did not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a page begins: with `name`, but what is not older than `version`; "" for all of its versions."""
+
+    name: str
+    version: str
+
+    @staticmethod
+    def read(after: str) -> _Place:
+        name, told, version = after.partition("==")
+        # "name==" is after all versions of the name.
+        return _Place(f"{name}\0" if told and not version else name, version)
+
+    def has_passed(self, pin: PinCells) -> bool:
+        return bool(self.version) and pin.name == self.name and newest_first(pin.version) >= newest_first(self.version)
+
+
+class MatrixReader:
+    """StoreError when the database fails. Safe for threads."""
+
+    def __init__(self, database: Callable[[], Database], configured: Sequence[str], alive: Callable[[str], bool]) -> None:
+        """`configured` are config.toml's targets; `alive` tells whether a run still is."""
+        self._database = database
+        self._configured = tuple(configured)
+        self._alive = alive
+        self.names = KeptValue(self._names)
+        self.targets = KeptValue(self._targets)
+        self.totals = KeptValue(self._totals)
+
+    def matrix(self, query: MatrixQuery) -> Matrix:
+        # Before a connection is taken: who holds one and waits for another may wait for ever.
+        names, search = self.names(), canonicalize_name(query.search)
+        with self._database().read() as connection:
+            pins, following = self._page(connection, names, query)
+            watched = self._watched(connection, query) if query.watch else None
+        targets = query.targets or tuple(dict.fromkeys((*self.targets(), *(t for pin in pins for t in sorted(pin.cells)))))
+        return Matrix(
+            targets=targets,
+            rows=tuple(_row(pin, targets) for pin in pins),
+            next=following,
+            projects=watched if watched is not None else sum(search in name for name in names.all),
+            totals=tuple(total for total in self.totals() if total.target in targets),
+        )
+
+    def gaps(self, query: MatrixQuery) -> GapPage:
+        states = tuple(state for state in MISSING if not query.states or state in query.states)
+        if not states:
+            return GapPage(gaps=(), next="")
+        names = self.names()
+        with self._database().read() as connection:
+            pins, following = self._page(connection, names, replace(query, states=states))
+            gaps: list[Gap] = []
+            for place, pin in enumerate(pins):
+                for target, cell in sorted(pin.cells.items()):
+                    if cell.state in states and (not query.targets or target in query.targets):
+                        wanted_by = _wanted_by(connection, (pin.name, pin.version, target))
+                        gaps.append(Gap(name=pin.name, version=pin.version, cell=cell, wanted_by=wanted_by))
+                if len(gaps) >= query.limit and place + 1 < len(pins):
+                    following = f"{pin.name}=={pin.version}"
+                    break
+        return GapPage(gaps=tuple(gaps), next=following)
+
+    def of_project(self, connection: Connection, name: str) -> list[PinCells]:
+        return read_pins(connection, (name,), self._alive)
+
+    def _page(self, connection: Connection, known: Names, query: MatrixQuery) -> tuple[list[PinCells], str]:
+        """Return at most `limit` pins, and where the next page begins ("" on the last)."""
+        place, found = _Place.read(query.after), list[PinCells]()
+        start, at_once, looked = place.name, query.limit + 1, 0
+        while looked < _NAMES_AT_MOST:
+            names = _candidates(connection, known, query, (start, canonicalize_name(query.search), at_once))
+            pins = (pin for pin in read_pins(connection, names, self._alive) if not place.has_passed(pin))
+            found += self._kept(connection, query, names, pins)
+            if len(found) > query.limit:
+                last = found[query.limit - 1]
+                return found[: query.limit], f"{last.name}=={last.version}"
+            if len(names) < at_once:
+                return found, ""
+            start, looked = f"{names[-1]}\0", looked + len(names)
+        return found, f"{start[:-1]}=="
+
+    @staticmethod
+    def _kept(connection: Connection, query: MatrixQuery, names: Sequence[str], pins: Iterator[PinCells]) -> Iterator[PinCells]:
+        wanted = None
+        if query.watch:
+            table = tables.wanted.c
+            rows = select(table.name, table.version).where(table.watch == query.watch, table.name.in_(names)).distinct()
+            wanted = {(row.name, row.version) for row in connection.execute(rows)}
+        for pin in pins:
+            cells = [cell for target, cell in pin.cells.items() if not query.targets or target in query.targets]
+            fits = any(cell.state in query.states for cell in cells) if query.states else bool(cells) or not query.targets
+            if fits and (wanted is None or (pin.name, pin.version) in wanted):
+                yield pin
+
+    def _watched(self, connection: Connection, query: MatrixQuery) -> int:
+        column, search = tables.wanted.c.name, canonicalize_name(query.search)
+        conditions = (tables.wanted.c.watch == query.watch, *_containing(column, search))
+        return int(connection.execute(select(func.count(column.distinct())).where(*conditions)).scalar_one())
+
+    def _names(self) -> Names:
+        with self._database().read() as connection:
+            return read_names(connection)
+
+    def _targets(self) -> tuple[str, ...]:
+        with self._database().read() as connection:
+            found = {*distinct(connection, tables.cells.c.target), *distinct(connection, tables.attempts.c.target)}
+        return tuple(dict.fromkeys((*self._configured, *sorted(found))))
+
+    def _totals(self) -> tuple[TargetTotals, ...]:
+        """Count what surveys know, and what no survey looked at one by one, as far as that is not too much."""
+        cells = tables.cells.c
+        query = select(cells.target, cells.state, func.count()).group_by(cells.target, cells.state)
+        counted: dict[str, dict[str, int]] = {target: {} for target in self.targets()}
+        unsurveyed = self.names().unsurveyed[:_UNSURVEYED_AT_MOST]
+        with self._database().read() as connection:
+            for target, state, count in connection.execute(query):
+                counted.setdefault(target, {})[state] = count
+            for pin in read_pins(connection, unsurveyed, self._alive):
+                for target, cell in pin.cells.items():
+                    of_target = counted.setdefault(target, {})
+                    of_target[cell.state] = of_target.get(cell.state, 0) + 1
+        return tuple(TargetTotals(target=target, states=states) for target, states in counted.items())
+
+
+def _candidates(connection: Connection, known: Names, query: MatrixQuery, page: tuple[str, str, int]) -> list[str]:
+    """Return the next names of projects that may have rows to show, sorted; `page` is (from where on, part of a name, how many)."""
+    if query.watch:
+        return _names(connection, tables.wanted.c.name, (tables.wanted.c.watch == query.watch,), page)
+    if not query.states:
+        return from_on(known.all, *page)
+    cells, attempts = tables.cells.c, tables.attempts.c
+    of_target = (cells.target.in_(query.targets),) if query.targets else ()
+    sources = [_names(connection, cells.name, (cells.state == state, *of_target), page) for state in query.states]
+    tried = {state for asked in query.states for state in ATTEMPTS_FOR.get(asked, ())}
+    tried_for = (attempts.target.in_(query.targets),) if query.targets else ()
+    sources += [_names(connection, attempts.name, (attempts.state == state, *tried_for), page) for state in sorted(tried)]
+    if "farm-wheel" in query.states:
+        sources.append(from_on(known.wheels, *page))
+    return list(islice(_once(heapq.merge(*sources)), page[2]))
+
+
+def set_totals(connection: Connection, watch: str) -> tuple[TargetTotals, ...]:
+    """Return how the pins of a set stand, by its targets."""
+    wanted, cells = tables.wanted.c, tables.cells.c
+    same = and_(wanted.name == cells.name, wanted.version == cells.version, wanted.target == cells.target)
+    query = (
+        select(wanted.target, cells.state, func.count())
+        .select_from(tables.wanted.outerjoin(tables.cells, same))
+        .where(wanted.watch == watch)
+        .group_by(wanted.target, cells.state)
+    )
+    counted: dict[str, dict[str, int]] = {}
+    for target, state, count in connection.execute(query):
+        counted.setdefault(target, {})[state or "unknown"] = count
+    return tuple(TargetTotals(target=target, states=states) for target, states in sorted(counted.items()))
+
+
+def _row(pin: PinCells, targets: Sequence[str]) -> MatrixRow:
+    return MatrixRow(name=pin.name, version=pin.version, cells=tuple(pin.cells.get(target) for target in targets))
+
+
+def _names(
+    connection: Connection, column: ColumnElement[str], conditions: tuple[ColumnElement[bool], ...], page: tuple[str, str, int]
+) -> list[str]:
+    start, search, limit = page
+    query: Select[Any] = select(column).where(*conditions, column >= start, *_containing(column, search)).distinct()
+    return list(connection.execute(query.order_by(column).limit(limit)).scalars())
+
+
+def _containing(column: ColumnElement[str], search: str) -> tuple[ColumnElement[bool], ...]:
+    return (column.contains(search, autoescape=True),) if search else ()
+
+
+def _once(names: Iterator[str]) -> Iterator[str]:
+    last = None
+    for name in names:
+        if name != last:
+            yield name
+        last = name
+
+
+def _wanted_by(connection: Connection, cell: tuple[str, str, str]) -> tuple[str, ...]:
+    wanted = tables.wanted.c
+    name, version, target = cell
+    query = select(wanted.watch).where(wanted.name == name, wanted.version == version, wanted.target == target)
+    return tuple(connection.execute(query.limit(_SETS_TOLD)).scalars())
