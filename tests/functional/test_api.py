@@ -121,7 +121,7 @@ def test_pages_follow_each_other_and_repeat_nothing(site: Site) -> None:
 
 
 def test_a_package_has_its_wheels_its_builds_and_lines_to_copy(site: Site) -> None:
-    found = httpx.get(f"{site.url}/packages/De.Mo").json()
+    found = httpx.get(f"{site.url}/packages/DEMO").json()
     (version,) = found["package"]["versions"]
     assert [wheel["filename"] for wheel in version["wheels"]] == [site.wheel.filename]
     base = site.url.removesuffix("/api/v1")
