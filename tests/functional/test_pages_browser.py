@@ -175,7 +175,7 @@ def test_the_diagnosis_leads_to_its_line_and_text_is_copied(browser: Browser, fa
     page, said = _page(browser, permissions=["clipboard-read", "clipboard-write"])
     page.goto(f"{farm.url}/build/{FAILED.id}")
     page.get_by_role("link", name=f"line {MARK}").click()
-    assert page.locator(f"#L{MARK}").bounding_box()["y"] < 800  # type: ignore[index]
+    _await(page, f"document.getElementById('L{MARK}').getBoundingClientRect().top < innerHeight")
     page.get_by_role("button", name="Copy").last.click()
     page.get_by_role("button", name="Copied").wait_for()
     assert re.fullmatch(r"farm repro \S+", page.evaluate("navigator.clipboard.readText()"))
