@@ -2,7 +2,8 @@
 
 Each set pins some blocks of the synthetic index's projects (benchmarks/upstream.py), so that sets overlap as services of one
 company do. The first look has everything to find out. For the second, unchanged one every page is too old to be used unasked, as it is
-a day later: it asks the index for each project once. Then one set changes.
+a day later: it asks the index for each project once. Then one set changes; then a twentieth of the projects
+has a release that no set takes; then all sets are resolved anew, as where each wants something that was released since.
 The memory is the process's largest resident set.
 """
 
@@ -10,11 +11,13 @@ from __future__ import annotations
 
 import argparse
 import random
+import shutil
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from bench import spread, table, tell
 from check import TARGETS, Bench, Ran
@@ -22,6 +25,7 @@ from upstream import FAST, Upstream, name_of, newest
 
 BLOCK = 50
 SMALL = 4
+EVERY = 20
 
 
 def write(bench: Bench, *, sets: int, pins: int, projects: int) -> None:
@@ -57,11 +61,18 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
         changed = Path(folder) / "set-0.txt"
         changed.write_text("\n".join(changed.read_text().splitlines()[:-1]) + "\n")
         one = look(bench)
+        with urlopen(f"{upstream.url.removesuffix('/simple')}/release/{EVERY}", timeout=10):
+            released = look(bench)
+        for kept in ("watches", "resolver/resolutions"):
+            shutil.rmtree(Path(folder) / ".farm/cache" / kept)
+        anew = look(bench)
         return {
             "case": f"{asked.sets} sets × {asked.pins} pins × {asked.targets} targets, {asked.projects} projects",
             "first": round(first.seconds, 1), "first_mb": round(first.megabytes),
             "unchanged": spread([ran.seconds for ran in same]), "unchanged_mb": round(max(ran.megabytes for ran in same)),
             "one_changed": round(one.seconds, 1), "one_changed_mb": round(one.megabytes),
+            "released": round(released.seconds, 1), "released_mb": round(released.megabytes),
+            "all_anew": round(anew.seconds, 1), "all_anew_mb": round(anew.megabytes),
             "said": same[-1].output.strip().splitlines()[-1],
         }  # fmt: skip
 
@@ -79,6 +90,8 @@ def main() -> None:
         ("first look", f"{figures['first']:.1f}", str(figures["first_mb"])),
         ("nothing to do", f"{figures['unchanged']['median']:.1f}", str(figures["unchanged_mb"])),
         ("one set of them changed", f"{figures['one_changed']:.1f}", str(figures["one_changed_mb"])),
+        ("every twentieth project has a release that no set takes", f"{figures['released']:.1f}", str(figures["released_mb"])),
+        ("every set resolved anew", f"{figures['all_anew']:.1f}", str(figures["all_anew_mb"])),
     ]
     tell("nightly", f"{figures['case']}\n{table(('look', 'seconds', 'MB'), rows)}\n{figures['said']}", [figures])
 

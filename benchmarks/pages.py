@@ -45,6 +45,7 @@ def fill(store: Store, projects: int) -> None:
         _insert(connection, tables.wheels, _wheels(projects))
         _insert(connection, tables.attempts, _attempts(projects))
         _insert(connection, tables.wanted, _wanted(projects))
+        _insert(connection, tables.watch_states, _looks(projects))
         _insert(connection, tables.downloads, _downloads(projects))
         _insert(connection, tables.misses, _misses(projects))
 
@@ -120,6 +121,11 @@ def _wanted(projects: int) -> Iterator[dict[str, Any]]:
             yield {"watch": f"set-{number // 300}", "name": name_of(number), "version": "1.0", "target": target}
 
 
+def _looks(projects: int) -> Iterator[dict[str, Any]]:
+    for number in range(0, projects, 300):
+        yield {"name": f"set-{number // 300}", "looked": _NOW, "digest": "", "error": "", "pins": 300, "seconds": 1.0}
+
+
 def _downloads(projects: int) -> Iterator[dict[str, Any]]:
     for number, target in _made(projects):
         if number % 10 == 0:
@@ -145,7 +151,7 @@ def pages(projects: int) -> Sequence[str]:
         "api/v1/matrix?state=failed",
         f"api/v1/matrix?state=failed&state=build&target={TARGETS[3]}",
         "api/v1/matrix?state=timed-out",
-        "api/v1/matrix?set=set-3",
+        "api/v1/matrix?watch=set-3",
         f"api/v1/packages/{middle}",
         "api/v1/builds",
         "api/v1/builds?state=failed",

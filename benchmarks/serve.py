@@ -59,15 +59,16 @@ class Place:
             "--port",
             str(self.farm_port),
         ]
-        return self._started(command, self.farm_port, env=os.environ | {"PYTHONPATH": str(ROOT)})
+        return self.started(command, self.farm_port, env=os.environ | {"PYTHONPATH": str(ROOT)})
 
     def nginx(self) -> subprocess.Popen[bytes]:
         """Start nginx on the server's processor, with the pages that the farm gave and its wheels."""
         (self.folder / "nginx.conf").write_text(nginx_config(self.folder, self.nginx_port))
         command = ["taskset", "-c", SERVER, NGINX, "-p", str(self.folder), "-c", "nginx.conf", "-e", "nginx.log"]
-        return self._started(command, self.nginx_port, env=dict(os.environ))
+        return self.started(command, self.nginx_port, env=dict(os.environ))
 
-    def _started(self, command: list[str], port: int, env: dict[str, str]) -> subprocess.Popen[bytes]:
+    def started(self, command: list[str], port: int, env: dict[str, str]) -> subprocess.Popen[bytes]:
+        """Start a server and wait until it answers."""
         with (self.folder / f"{port}.log").open("wb") as log:
             process = subprocess.Popen(command, cwd=self.folder, env=env, stdout=log, stderr=log)
         for _ in range(600):

@@ -139,9 +139,16 @@ class Server:
         self._near = asked.near or asked.count
         self._link = Link(asked.rate)
         self._page = lru_cache(maxsize=max(400, asked.prepare))(self._made)
+        self._every = 0
 
-    def _made(self, number: int) -> tuple[bytes, str]:
-        body = gzip.compress(page(number, self._small, self._near), 6, mtime=0)
+    def _made(self, number: int, *, released: bool = False) -> tuple[bytes, str]:
+        plain = page(number, self._small, self._near)
+        if released:
+            content = json.loads(plain)
+            name = f"{name_of(number).replace('-', '_')}-9999.0.tar.gz"
+            new = {"filename": name, "url": f"/files/{number}/9999.0/0/{name}", "hashes": {"sha256": "0" * 64}}
+            plain = json.dumps({**content, "files": [*content["files"], new]}).encode()
+        body = gzip.compress(plain, 6, mtime=0)
         return body, f'"{hashlib.sha256(body).hexdigest()[:20]}"'
 
     def prepare(self, pages: int) -> int:
@@ -172,11 +179,16 @@ class Server:
         if parts[0] == "simple" and len(parts) == 2 and parts[1].startswith("package-"):
             number = int(parts[1].removeprefix("package-"))
             if number < self._count:
-                body, etag = self._page(number)
+                released = self._every and number % self._every == 0
+                body, etag = self._made(number, released=True) if released else self._page(number)
                 headers = ["Content-Type: application/vnd.pypi.simple.v1+json", f"ETag: {etag}", "Cache-Control: max-age=600"]
                 if etag in head:
                     return "304 Not Modified", headers, b""
                 return "200 OK", [*headers, "Content-Encoding: gzip"], body
+        if parts[0] == "release":
+            # From now on every so many-th project has a new release, an sdist.
+            self._every = int(parts[1])
+            return "200 OK", [], b""
         if parts[0] == "files" and path.endswith(".whl.metadata"):
             return "200 OK", ["Content-Type: text/plain"], metadata(int(parts[1]), parts[2], self._near)
         return "404 Not Found", [], b"not found"

@@ -30,16 +30,19 @@ _SELDOM = 5
 
 class DiskWatch:
     """A context manager: while it is entered, the containers with a label are killed once they hold more than `limit` bytes, or their
-    volume more than 4 GiB. A volume that holds too much is removed in the end.
+    volume more than `volume_limit`. A volume that holds too much is removed in the end.
 
     `limit` 0 watches nothing. `exceeded` tells whether that happened; it stays when the watch is over.
     """
 
-    def __init__(self, client: DockerClient, label: str, limit: int, volume: str = "") -> None:
+    def __init__(
+        self, client: DockerClient, label: str, limit: int, volume: str = "", *, volume_limit: int = _VOLUME_BYTES
+    ) -> None:
         self._client = client
         self._label = label
         self._limit = limit
         self._volume = volume
+        self._volume_limit = volume_limit
         self._full = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="disk-watch", daemon=True)
@@ -74,7 +77,7 @@ class DiskWatch:
         try:
             for found in self._client.api.containers(size=True, filters={"label": self._label}):
                 # Kept once seen: the volume goes when the watch is over, whatever later looks find.
-                self._full = self._full or (and_volume and self._held(found["Id"]) > _VOLUME_BYTES)
+                self._full = self._full or (and_volume and self._held(found["Id"]) > self._volume_limit)
                 if found.get("SizeRw", 0) > self._limit or self._full:
                     self.exceeded = True
                     self._client.api.kill(found["Id"])

@@ -74,6 +74,25 @@ class Locks:
         with self._hold("store-keeper", fcntl.LOCK_EX | fcntl.LOCK_NB) as held:
             yield held
 
+    @contextmanager
+    def night(self, holder: str) -> Iterator[str | None]:
+        """Hold the right to be tonight's `farm nightly`; yields None, or what the one that has it said it is.
+
+        What it said is lost with a power cut only; where it has not yet said anything, "".
+        """
+        make_dirs(self._root)
+        path = self._root / "store-nightly"
+        handle, held = _acquired(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            with storing(path):
+                if held:
+                    os.ftruncate(handle, 0)
+                    os.pwrite(handle, holder.encode(), 0)
+                found = None if held else os.pread(handle, 4096, 0).decode(errors="replace")
+            yield found
+        finally:
+            os.close(handle)
+
     def idle(self, name: str) -> bool:
         """Tell whether nobody holds a lock of this name."""
         with self._hold(name, fcntl.LOCK_SH | fcntl.LOCK_NB) as held:

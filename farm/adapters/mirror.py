@@ -10,7 +10,7 @@ import hashlib
 import re
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -84,6 +84,16 @@ class Mirror:
         """Until when to expect little: an index did not answer. Who waits long for it holds a thread that others need."""
         self._lock = threading.Lock()
         self._projects: OrderedDict[NormalizedName, _Project] = OrderedDict()
+        self._counts: Counter[str] = Counter()
+
+    def counts(self) -> dict[str, int]:
+        """Return how often a page was asked for and came ("ok") or not ("error"), and how often an old one was given ("stale")."""
+        with self._lock:
+            return dict(self._counts)
+
+    def _count(self, what: str) -> None:
+        with self._lock:
+            self._counts[what] += 1
 
     def asks(self, name: NormalizedName) -> bool:
         """Tell whether upstream may be asked for a name."""
@@ -210,6 +220,7 @@ class Mirror:
             )
             raise
         finally:
+            self._count("error" if facts is None else "ok")
             with project.lock:
                 slot.error = error
                 if facts is not None:
@@ -227,6 +238,8 @@ class Mirror:
         stale = any(facts.fresh_until < now for facts in heard)
         oldest = min(facts.read for facts in heard)
         token = _token(heard)
+        if stale:
+            self._count("stale")
         return Mirrored(
             name=name,
             pages=tuple(

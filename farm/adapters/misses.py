@@ -6,8 +6,10 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from farm.adapters import tables
+from farm.errors import StoreError
 from farm.model.demand_seen import OTHER, Download, Miss, Visits
 from farm.model.package import NormalizedName
 
@@ -37,6 +39,15 @@ class MissBook:
 
     def record(self, seen: Seen, now: datetime) -> None:
         """Add what was counted to the day of `now` (UTC)."""
+        try:
+            self._add(seen, now)
+        except StoreError as error:
+            if not isinstance(error.__cause__, IntegrityError):
+                raise
+            # Another server began the same row meanwhile, where the database lets two write at once: now it is there.
+            self._add(seen, now)
+
+    def _add(self, seen: Seen, now: datetime) -> None:
         day = now.strftime(_DAY)
         with self._database.write(durable=False) as connection:
             misses = _Adding(connection, tables.misses, day, self._most_misses)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from farm.model.package import NormalizedName, Project
+    from farm.model.package import IndexFile, NormalizedName, Project
     from farm.ports import Index
 
 _UNSURE = "?"
@@ -102,8 +102,13 @@ def page_digest(page: Project) -> str:
     """Return a digest of all on a page that a resolution can depend on; "?" where bytes may change under a file's name."""
     if isinstance(page, LazyPage | MergedPage):
         return page.mark or _UNSURE
+    return files_digest(page.files)
+
+
+def files_digest(files: Iterable[IndexFile]) -> str:
+    """Return the same of some files of a page."""
     digest = hashlib.sha256()
-    for file in page.files:
+    for file in files:
         if file.sha256 is None:
             return _UNSURE
         facts = (file.filename, file.sha256, file.requires_python, file.yanked, file.upload_time, file.metadata)

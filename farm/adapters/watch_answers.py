@@ -24,7 +24,8 @@ _SCHEMA = 1
 class SetAnswer(msgspec.Struct, array_like=True):
     """`texts` and `variables` map to sha256 (None where unset), `pages` and `own` to what tells the states of a page apart.
 
-    `pages` are upstream's, `own` the farm's. `wants` are encoded rows of (name, version, place in `targets`, state, reason, file):
+    `pages` are upstream's, `own` the farm's; `versions` tell the same of those versions alone on which an answer depends where it
+    depends on no other of a project. `wants` are encoded rows of (name, version, place in `targets`, state, reason, file):
     they take a tenth of the memory so. `inputs` is a digest of all that was read, `digest` of what
     it came to as well. `problems` are (subject, text, kind).
     """
@@ -34,6 +35,7 @@ class SetAnswer(msgspec.Struct, array_like=True):
     variables: dict[str, str | None]
     pages: dict[str, str]
     own: dict[str, str]
+    versions: dict[str, dict[str, str]]
     targets: tuple[str, ...]
     wants: msgspec.Raw
     problems: list[tuple[str, str, str]]

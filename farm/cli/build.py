@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import time
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from shutil import get_terminal_size
@@ -16,15 +14,13 @@ import click
 
 from farm.cli import render
 from farm.cli.inputs import Inputs, input_options
+from farm.cli.interrupts import Interrupts
 from farm.cli.progress import Talk
 from farm.errors import FarmError, ImageError, Interrupted, StoreError, UsageError
 from farm.model.healing import HEAL_MODES
 from farm.model.report import Problem, Report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import FrameType
-
     from farm.cli.main import Context
     from farm.engine.local import Finished
     from farm.model.demand import Demand
@@ -130,24 +126,14 @@ def _check(asked: Asked) -> None:
         raise UsageError(reason, solution=f"make the folder {asked.junit.parent}")
 
 
-@contextmanager
-def _signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Let `handler` have Ctrl-C and SIGTERM meanwhile."""
-    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
-
-
 class _Run:
     def __init__(self, farm: Farm, asked: Asked, *, verbose: bool) -> None:
         self._farm = farm
         self._asked = asked
         self._verbose = verbose
         self._started = time.monotonic()
-        self._interrupts = 0
+        self._interrupts = Interrupts(farm)
+        render.bind(run=farm.run)
 
     def run(self) -> int:
         demand = self._farm.read(self._asked.inputs, self._asked.constraints, self._asked.choice)
@@ -183,7 +169,7 @@ class _Run:
             if broken or stopped or not self._farm.surprising:
                 break
             try:
-                with _signals(self._stop_now), Talk(sys.stderr, verbose=self._verbose) as talk:
+                with self._interrupts.surveying(), Talk(sys.stderr, verbose=self._verbose) as talk:
                     self._farm.progress = talk
                     matrix, policy = self._farm.survey_again(demand, matrix)
                     after, plan, broken = self._planned(matrix, policy)
@@ -228,7 +214,7 @@ class _Run:
             render.err(render.reasons(report))
         with Talk(sys.stderr, verbose=self._verbose) as progress:
             try:
-                with _signals(self._interrupted):
+                with self._interrupts.building():
                     finished: Finished = self._farm.execute(plan, progress)
             except FarmError as error:
                 # The report is still worth having: as JSON or JUnit it says what would have been built.
@@ -236,21 +222,6 @@ class _Run:
         # What was planned on the way has notes of its own.
         notes = tuple(dict.fromkeys((*report.notes, *self._farm.notes())))
         return replace(report, rows=tally(report.rows, finished.jobs), notes=notes), finished.broken, finished.stopped
-
-    def _interrupted(self, number: int, _frame: object) -> None:
-        self._interrupts += 1
-        if self._interrupts == 1 and number == signal.SIGINT:
-            self._farm.stop()
-            render.alert("\nstopping: what runs may finish, nothing new starts; Ctrl-C again stops now")
-        else:
-            self._farm.abandon()
-            render.alert("\nstopping now")
-
-    def _stop_now(self, _number: int, _frame: object) -> None:
-        """While a later round is surveyed nothing is worth waiting for."""
-        render.alert("\nstopping now")
-        self._farm.abandon()
-        raise KeyboardInterrupt
 
     def _tell(self, report: Report, broken: BaseException | None, *, stopped: bool) -> int:
         if broken is None and not stopped:

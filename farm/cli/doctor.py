@@ -11,6 +11,8 @@ from farm.cli import render
 from farm.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from farm.cli.main import Context
     from farm.model.finding import Finding
 
@@ -32,7 +34,11 @@ def doctor(context: Context, /, *, client: bool, as_json: bool, **options: Any) 
     With --client: find the traps by which pip and uv compile although the farm has the wheel (docs/clients.md).
     Exit code 0 when a build could start (clients take the farm's wheels), 1 when something is in its way.
     """
-    findings = _client(context, options) if client else _engine(context, options)
+    return tell_findings(_client(context, options) if client else _engine(context, options), as_json=as_json)
+
+
+def tell_findings(findings: Sequence[Finding], *, as_json: bool) -> int:
+    """Print what was found, and return the exit code: 1 where anything is at fault."""
     if as_json:
         rows = [
             {"subject": f.subject, "state": f.state, "found": f.found, "why": f.why or None, "fix": f.fix or None}

@@ -68,7 +68,7 @@ def _freed(done: Collected) -> int:
 
 def _tell(done: Collected) -> None:
     if done.named is None:
-        render.err("note: neither gc.roots in config.toml nor watch sets, so every wheel stays on the index")
+        render.err("note: no gc.roots in config.toml and no watch sets, so every wheel stays on the index")
     would = "would be " if done.dry_run else ""
     for step in done.steps:
         if step.removal != "lock":

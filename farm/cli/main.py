@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from farm.model.settings import Settings
 
+LogFormat = Literal["text", "json"]
+LOG_FORMATS: tuple[LogFormat, ...] = ("text", "json")
 EXIT_CODES = """\b
 Exit codes:
   0    every wheel is there
@@ -44,12 +47,19 @@ class Context:
     env: Mapping[str, str]
     config: Path | None
     verbose: bool
+    log_format: LogFormat | None = None
 
     def settings(self) -> Settings:
         """Return the configuration: --config, else FARM_CONFIG, else ./config.toml, else the defaults."""
         from farm.config import load  # noqa: PLC0415 - `farm --help` must not pay for it
 
-        return load(self.path(), home=self.home)
+        settings = load(self.path(), home=self.home)
+        settings = replace(settings, log_format=self.log_format or settings.log_format)
+        if settings.log_format == "json":
+            from farm.cli.json_log import speak_json  # noqa: PLC0415 - only when asked for
+
+            speak_json()
+        return settings
 
     @property
     def home(self) -> Path:
@@ -68,6 +78,8 @@ COMMANDS = {
     "build": "farm.cli.build:build",
     "watch": "farm.cli.watch:watch",
     "resume": "farm.cli.resume:resume",
+    "nightly": "farm.cli.nightly:nightly",
+    "report": "farm.cli.nightly:report",
     "why": "farm.cli.why:why_command",
     "explain": "farm.cli.explain:explain",
     "targets": "farm.cli.targets:targets",
@@ -75,6 +87,9 @@ COMMANDS = {
     "token": "farm.cli.token:token",
     "images": "farm.cli.images:images",
     "doctor": "farm.cli.doctor:doctor",
+    "backfill": "farm.cli.backfill:backfill",
+    "campaign": "farm.cli.campaign:campaign",
+    "health": "farm.cli.health:health",
     "lock": "farm.cli.lock:lock",
     "seed": "farm.cli.seed:seed",
     "client": "farm.cli.client:client",
@@ -84,6 +99,7 @@ COMMANDS = {
     "verify": "farm.cli.verify:verify",
     "export": "farm.cli.export:export",
     "recipe": "farm.cli.recipe:recipe",
+    "metrics": "farm.cli.metrics:metrics",
     "misses": "farm.cli.misses:misses",
     "log": "farm.cli.history:log",
     "repro": "farm.cli.repro:repro",
@@ -124,17 +140,43 @@ class Lazy(click.Group):
     "--config", type=click.Path(path_type=Path, dir_okay=False), help="Default: $FARM_CONFIG, then ./config.toml, else built-in."
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show everything, also the builds' own output.")
+@click.option(
+    "--log-format", type=click.Choice(LOG_FORMATS),
+    help="text for people, or json: an object on each line of stderr. Default: $FARM_LOG_FORMAT, then config.toml's log.format.",
+)  # fmt: skip
 @click.pass_context
-def cli(context: click.Context, config: Path | None, *, verbose: bool) -> None:
+def cli(context: click.Context, config: Path | None, log_format: LogFormat | None, *, verbose: bool) -> None:
     """farm builds the wheels that your requirements lack, once, proves them, and serves them.
 
     `farm build -r requirements.txt` is the main job; `farm serve` is the index for pip and uv.
     """
-    context.obj = Context(env=dict(os.environ), config=config, verbose=verbose)
+    said = log_format or _log_format(os.environ.get("FARM_LOG_FORMAT", ""))
+    if said == "json":
+        from farm.cli.json_log import speak_json  # noqa: PLC0415 - only when asked for
+
+        speak_json()
+    context.obj = Context(env=dict(os.environ), config=config, verbose=verbose, log_format=said)
+
+
+def _log_format(text: str) -> LogFormat | None:
+    found = next((known for known in LOG_FORMATS if known == text), None)
+    if text and found is None:
+        reason = f"$FARM_LOG_FORMAT: expected {' or '.join(LOG_FORMATS)}, found {text!r}"
+        raise UsageError(reason, solution="set it to one of these, or unset it")
+    return found
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return the exit code. A bug keeps its traceback; everything else is a message and a hint."""
+    try:
+        return _run(arguments)
+    finally:
+        json_log = sys.modules.get("farm.cli.json_log")
+        if json_log is not None:
+            json_log.speak_plainly()
+
+
+def _run(arguments: Sequence[str]) -> int:
     failure: FarmError
     try:
         code = cli.main(list(arguments), prog_name="farm", standalone_mode=False)

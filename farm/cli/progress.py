@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Self, TextIO
 
 from farm.cli import render
+from farm.cli.json_log import JsonProgress, JsonStderr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,9 @@ _ENDS = ("published", "failed", "metadata")
 @contextmanager
 def make_progress(stream: TextIO, *, verbose: bool) -> Iterator[Progress]:
     """Yield the progress that suits the stream: live on a terminal unless `verbose`, which wants every line."""
+    if isinstance(stream, JsonStderr):
+        yield JsonProgress(stream, verbose=verbose)
+        return
     if verbose or not stream.isatty():
         yield PlainProgress(verbose=verbose)
         return

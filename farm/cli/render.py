@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
 
+from farm.cli.json_log import JsonStderr
 from farm.errors import FarmError
 from farm.model.provenance import reproduction_json
 from farm.model.report import SCHEMA, THERE
@@ -70,6 +71,17 @@ def err(text: str) -> None:
     _print(text, sys.stderr)
 
 
+def structured() -> bool:
+    """Tell whether talk is a log for machines."""
+    return isinstance(sys.stderr, JsonStderr)
+
+
+def bind(**fields: str) -> None:
+    """Name what all further talk is about, where it is structured: e.g. the run."""
+    if isinstance(sys.stderr, JsonStderr):
+        sys.stderr.bind(**fields)
+
+
 def data(content: bytes) -> None:
     """Write bytes to stdout as they are."""
     try:
@@ -81,6 +93,9 @@ def data(content: bytes) -> None:
 
 def alert(text: str) -> None:
     """Write to stderr past Python's buffers: a signal handler may interrupt a `print`, which refuses to be entered twice."""
+    if isinstance(sys.stderr, JsonStderr):
+        sys.stderr.alert(text)
+        return
     with suppress(OSError):
         os.write(sys.stderr.fileno(), f"{text}\n".encode())
 

@@ -53,7 +53,7 @@ def resume(context: Context, *, as_json: bool) -> int:
 
 def _unfinished(farm: Farm) -> RunRecord | None:
     """Return the last run where it may be carried on, having said what it was. UsageError while it still goes on."""
-    from farm.wire.records import is_alive, last_run, stood  # noqa: PLC0415 - after the cheap checks
+    from farm.wire.records import EXTRA, NIGHTLY, is_alive, last_run, stood  # noqa: PLC0415 - after the cheap checks
 
     run = last_run(farm)
     if run is None:
@@ -62,6 +62,12 @@ def _unfinished(farm: Farm) -> RunRecord | None:
     if is_alive(farm, run):
         raise UsageError(f"run {run.id} is still going on", solution="wait for its end, or stop it with Ctrl-C in its own terminal")
     states = stood(farm, run)
+    if run.options == NIGHTLY:
+        render.err(f"nothing to resume: the last run, {run.id}, was a night's; `farm nightly` carries on with what is left of it")
+        return None
+    if run.options == EXTRA:
+        render.err(f"nothing to resume: the last run, {run.id}, was a campaign's or a backfill's; the same command carries on")
+        return None
     if run.state == "ended":
         failed = f"; {states['failed']} failed: `farm build --retry-failed` tries again" if states["failed"] else ""
         render.err(f"nothing to resume: the last run, {run.id}, came to its end{failed}")

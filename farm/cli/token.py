@@ -21,7 +21,8 @@ _HOURS = {"h": 1, "d": 24, "w": 24 * 7}
 _MOST_HOURS = 24 * 36525
 
 
-def _age(_context: click.Context, _parameter: click.Parameter, value: str | None) -> timedelta | None:
+def age_option(_context: click.Context, _parameter: click.Parameter, value: str | None) -> timedelta | None:
+    """Read an option such as 12h, 90d or 52w."""
     if value is None:
         return None
     match = re.fullmatch(r"(\d{1,6})([hdw])", value)
@@ -47,7 +48,7 @@ def token() -> None:
 @token.command()
 @click.argument("name")
 @click.option("--scope", type=click.Choice(SCOPES), required=True, help="upload and build (sets, by the API) include read; admin all.")
-@click.option("--expires", callback=_age, metavar="TIME", help="12h, 90d, 52w from now; without it, never.")
+@click.option("--expires", callback=age_option, metavar="TIME", help="12h, 90d, 52w from now; without it, never.")
 @click.option(
     "--projects", multiple=True, metavar="PATTERN", help="What may be uploaded, e.g. 'acme-*'; more than once for more."
 )

@@ -67,15 +67,17 @@ def _parse(content: dict[str, Any], document: Document) -> tuple[Settings, tuple
     values["image_lock"] = str(folder / Path(values.get("image_lock") or _IMAGE_LOCK).expanduser())
     for key in (key for key in ("tls_certificate", "tls_key", "signing_key") if values.get(key)):
         values[key] = str(folder / Path(values[key]).expanduser())
+    for key in (key for key in ("night_webhook", "mail_password") if values.get(key, "").startswith("file:")):
+        values[key] = f"file:{folder / Path(values[key].removeprefix('file:')).expanduser()}"
     return Settings(source=source, recipes=together(own, beside), watches=watches, **values), (*document.faults, *faults)
 
 
 def _flat(table: dict[str, Any], prefix: str) -> dict[str, Any]:
     flat: dict[str, Any] = {}
-    tables = {f.path.split(".", maxsplit=1)[0] for f in FIELDS if "." in f.path}
     for key, value in table.items():
-        if not prefix and key in tables and isinstance(value, dict):
-            flat |= _flat(value, f"{key}.")
+        path = f"{prefix}{key}."
+        if isinstance(value, dict) and any(f.path.startswith(path) for f in FIELDS):
+            flat |= _flat(value, path)
         else:
             flat[prefix + key] = value
     return flat

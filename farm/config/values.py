@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from email.utils import parseaddr
 from ipaddress import ip_network
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,33 @@ def flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise Wrong
     return value
+
+
+def secret(value: Any) -> str:
+    """Return "env:NAME" or "file:PATH": where a secret is, which itself is not for a file that is shown around."""
+    if value != "" and not re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+", text(value)):
+        raise Wrong('expected "env:NAME" or "file:PATH", found something else, which is not shown: it may be the secret itself')
+    return str(value)
+
+
+def secret_url(value: Any) -> str:
+    return str(value) if re.fullmatch(r"https?://[^\s/]\S*", text(value)) else secret(value)
+
+
+def addressee(value: Any) -> str:
+    """Return a mail address, with or without a name before it (RFC 5322 3.4); "" for none."""
+    _, address = parseaddr(text(value))
+    if value != "" and not re.fullmatch(r"[^@\s]+@[^@\s]+", address):
+        raise Wrong
+    if "\n" in value or "\r" in value:
+        raise Wrong
+    return str(value)
+
+
+def addressees(value: Any) -> tuple[str, ...]:
+    if not all(addressee(address) for address in texts(value)):
+        raise Wrong
+    return tuple(value)
 
 
 def choice(*choices: str) -> Callable[[Any], str]:

@@ -31,6 +31,7 @@ from farm.engine.progress import (
     Progress,
     State,
     again,
+    entangled,
     given_up,
     in_circle,
     without,
@@ -78,7 +79,7 @@ class Machine:
         self._graph = Graph(plan.jobs)
         # In the plan's order, which breaks ties.
         urgent = self._urgent = urgency(plan.jobs, self._graph, load.weights, Weight())
-        self._floor = Floor(limit, load, {identity: urgent[identity] for identity in self._jobs})
+        self._floor = Floor(limit, load, {identity: urgent[identity] + load.first.get(identity, 0.0) for identity in self._jobs})
         self._stopped = False
         self._left = len(self._jobs)
         self._changed: dict[JobId, None] = dict.fromkeys(self._jobs)
@@ -338,6 +339,13 @@ class Machine:
                 why = next((user for user in users if self._jobs[user].state == "covered"), None)
                 self._put(replace(progress, state="unneeded", why=why))
 
+    def _untangle(self) -> bool:
+        """Give up what can never be proven, as its proof waits for a wheel whose build waits for it. False where there is nothing such."""
+        stuck = [progress for progress in self._jobs.values() if progress.state == "built"]
+        for progress in stuck:
+            self._put(entangled(progress, self._jobs[min(self._lacks[progress.job.id])].job))
+        return bool(stuck)
+
     def _doom(self, identity: JobId) -> None:
         """Give up what hangs on something lost. What is locked may still be served by another's wheel."""
         progress = self._jobs[identity]
@@ -373,17 +381,15 @@ class Machine:
         while (identity := self._floor.take(self._holds)) is not None:
             commands.append(self._command(self._jobs[identity]))
         if not commands and self._left and not self._floor.busy and not self._resting:
+            if self._untangle():
+                return self._advance()
             self._dismiss()
             self._settle()
         more = self._floor.share(sum(isinstance(command, Build) for command in commands))
-        return tuple(self._with_cpus(command, more) if isinstance(command, Build) else command for command in commands)
+        return tuple(replace(c, cpus=self._floor.cpus(c.job.id) + more) if isinstance(c, Build) else c for c in commands)
 
     def _holds(self, identity: JobId, state: str) -> bool:
         return self._jobs[identity].state == state and not (state == "built" and self._lacks[identity])
-
-    def _with_cpus(self, command: Build, more: float) -> Build:
-        cpus = self._floor.cpus(command.job.id) + more
-        return replace(command, cpus=cpus) if cpus else command
 
     def _command(self, progress: Progress) -> Command:
         state, command = next_command(progress, self._jobs)

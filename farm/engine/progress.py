@@ -71,6 +71,16 @@ def in_circle(failure: Failed, told: str) -> Failed:
     return replace(failure, stage="requirements", diagnosis=diagnosis, wants=())
 
 
+def entangled(progress: Progress, lacked: Job) -> Progress:
+    """Return where a built job is whose proof waits for a wheel that waits, by way of its build, for this one."""
+    assert progress.built is not None
+    told = f"its proof needs {lacked.pin}, whose build needs {progress.job.pin} first"
+    remedy = f"take another release of {lacked.pin} or {progress.job.pin}, one of which has a wheel"
+    diagnosis = Diagnosis(cause="missing-python-build-dep", summary=told, remedy=remedy, subject=str(lacked.pin))
+    failure = Failed(attempt=progress.built.attempt, stage="proof", diagnosis=diagnosis, seconds=progress.built.seconds)
+    return replace(progress, state="failed", failure=failure)
+
+
 def given_up(progress: Progress) -> Progress:
     """Return where a broken job is that is not tried again: it failed, or what it needs did."""
     return replace(progress, state="blocked", failure=None) if progress.why is not None else replace(progress, state="failed")

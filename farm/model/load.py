@@ -29,12 +29,14 @@ class Weight:
 class Load:
     """What builds may take together, `memory` in bytes and `cpus`, 0 for no bound; and the weights of those that are known.
 
-    A job without a weight takes `Weight()`. One that is heavier than the machine runs when nothing else takes any of it.
+    A job without a weight takes `Weight()`. One that is heavier than the machine runs when nothing else takes any of it. `first` are
+    seconds by which jobs count as more urgent than the chain of builds that hangs on them makes them.
     """
 
     memory: int = 0
     cpus: float = 0.0
     weights: Mapping[JobId, Weight] = field(default_factory=dict)
+    first: Mapping[JobId, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from packaging.utils import (
 from packaging.version import InvalidVersion, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from packaging.tags import Tag
@@ -160,6 +160,11 @@ class Project:
     def of(self, version: Version) -> tuple[IndexFile, ...]:
         """Return the files of one version."""
         return tuple(file for file in self.files if file.version == version)
+
+    def near(self, version: Version) -> Iterable[Version]:
+        """Return versions among which are all that `==` could mean: with a local part, too (PEP 440)."""
+        del version
+        return self.by_version()
 
     def by_version(self) -> Mapping[Version, tuple[IndexFile, ...]]:
         """Return each version's files; files that tell no version are left out."""

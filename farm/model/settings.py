@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from farm.model.healing import HealMode
     from farm.model.instructions import X86Level
+    from farm.model.night import MailTls, When
     from farm.model.package import Pin, Version
     from farm.model.provenance import Twice
     from farm.model.target import Target
@@ -91,6 +92,8 @@ class Settings:
     same_tags: Literal["hide", "list"] = "hide"
     strict_gaps: Literal["hide", "list"] = "hide"
     read_access: Literal["open", "token"] = "open"
+    metrics: Literal["", "open", "token", "off"] = ""
+    log_format: Literal["text", "json"] = "text"
     upload_limit: int = 1 << 30
     public_url: str = ""
     page_cache_control: str = "no-cache"
@@ -105,6 +108,17 @@ class Settings:
     gc_grace: float = 7 * 86400.0
     gc_logs: float = 90 * 86400.0
     gc_cache: int = 20 << 30
+    night_budget: float = 0.0
+    night_grace: float = 900.0
+    night_report: When = "changes"
+    night_webhook: str = ""
+    mail_to: tuple[str, ...] = ()
+    mail_from: str = ""
+    mail_host: str = "localhost"
+    mail_port: int = 0
+    mail_tls: MailTls = "starttls"
+    mail_user: str = ""
+    mail_password: str = ""
     recipes: Mapping[NormalizedName, tuple[RecipeRule, ...]] = field(default_factory=dict)
     watches: tuple[WatchSet, ...] = ()
 

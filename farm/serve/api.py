@@ -11,7 +11,7 @@ import json
 import logging
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -117,22 +117,22 @@ def _path(request: Request) -> dict[str, str]:
     return values
 
 
-def _fixed(cache_control: str, content: Callable[[], bytes]) -> Endpoint:
+def _fixed(cache_control: str, content: Callable[[str], bytes]) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         _check_accept(request)
         read_query(request, ())
-        return _json(request, content(), cache_control)
+        return _json(request, content(request.scope.get("root_path", "")), cache_control)
 
     return endpoint
 
 
-@cache
-def _document_bytes() -> bytes:
-    return json.dumps(openapi(), indent=1).encode()
+@lru_cache(4)
+def _document_bytes(prefix: str) -> bytes:
+    return json.dumps(openapi(f"{prefix}{ROOT}"), indent=1).encode()
 
 
-@cache
-def _contents_bytes() -> bytes:
+@lru_cache(1)
+def _contents_bytes(prefix: str) -> bytes:  # noqa: ARG001 - its links are relative
     links: dict[str, Any] = {reading.name: f".{reading.path}" for reading in READINGS}
     return json.dumps({"version": 1, "openapi": "./openapi.json", "links": links | {"log": "./builds/{id}/log"}}, indent=1).encode()
 

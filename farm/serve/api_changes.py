@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 1 << 16
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-SOURCE = r"^(git\+)?https?://[^\s$\\]{1,2000}$"
+SOURCE = r"^(git\+)?https?://[!-#%-\[\]-~]{1,2000}$"
 _LOGIN = 'Bearer realm="farm"'
 
 
@@ -126,7 +126,7 @@ def _new_set(body: bytes) -> NewSet:
     if not re.fullmatch(NAME, new.name, re.ASCII):
         raise HTTPException(400, "name: expected letters, digits, '.', '_' and '-', at most 64")
     if not 1 <= len(new.sources) <= 50 or not all(re.fullmatch(SOURCE, source) for source in new.sources):
-        raise HTTPException(400, "sources: expected 1 to 50 URLs (http, https, git+http, git+https) without blanks, '$' and '\\'")
+        raise HTTPException(400, "sources: expected 1 to 50 URLs (http, https, git+http, git+https) of ASCII without blanks, '$' and '\\'")
     if any(len(each) > 100 for each in (new.targets, new.extras, new.groups)):
         raise HTTPException(400, "expected at most 100 targets, extras and groups")
     return new

@@ -32,8 +32,8 @@ _TEXTS = {
 }  # fmt: skip
 
 
-def openapi() -> dict[str, Any]:
-    """Return the document; its server is where it was read from."""
+def openapi(root: str) -> dict[str, Any]:
+    """Return the document; `root` is the path of the API, with the prefix that a proxy gives it."""
     types = [*dict.fromkeys(reading.gives for reading in READINGS), NewSet, Registered]
     _, components = msgspec.json.schema_components(types, ref_template=_REF)
     _bound(components)
@@ -44,7 +44,7 @@ def openapi() -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "wheel farm", "version": "1", "description": _ABOUT},
-        "servers": [{"url": "."}],
+        "servers": [{"url": root}],
         "paths": paths,
         "components": {
             "schemas": {**components, "Problem": _PROBLEM_SCHEMA},

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from farm.model.package import Digest
     from farm.serve.access import Access
     from farm.serve.direct import DirectPages
+    from farm.serve.metrics import MetricsPage
     from farm.serve.overview import Overview
     from farm.serve.pages import Pages
     from farm.serve.tally import Tally
@@ -53,8 +54,9 @@ class Options:
     `cache_control` is for pages. `prefix` is the path below which a proxy shows the index, "" or "/farm". `pulse` gives bytes
     that change whenever something is published, None when nobody knows; it is asked in the event loop, for each answer that
     was given before. `removed` tells why a file that was published is there no more, None when it never was: 410 and 404.
-    `statement` gives the signed statement about a file (PEP 740), None without one. `tally` counts answers. `api` are the routes of
-    `/api/v1`. `overview` has what the pages for people show, `follow` the logs of builds that run.
+    `statement` gives the signed statement about a file (PEP 740), None without one. `tally` counts answers. `metrics` answers at
+    `/metrics`, and judges by itself who may read them. `api` are the routes of `/api/v1`. `overview` has what the pages for people
+    show, `follow` the logs of builds that run.
     """
 
     direct: DirectPages | None = None
@@ -68,6 +70,7 @@ class Options:
     removed: Callable[[Digest], str | None] | None = None
     statement: Callable[[Digest], bytes | None] | None = None
     tally: Tally | None = None
+    metrics: MetricsPage | None = None
     api: Sequence[BaseRoute] = ()
     overview: Overview | None = None
     follow: Follow | None = None
@@ -88,6 +91,7 @@ def create_app(views: Mapping[str, PageSource], files: FileSource, options: Opti
         *Site(options.overview, _site_options(views, options)).routes(),
         Route("/health", _health, name="health"),
         Route("/ready", _ready(files), name="ready"),
+        *((Route("/metrics", options.metrics.answer, name="metrics"),) if options.metrics else ()),
         *options.uploads,
         *options.api,
         *(direct_routes(options.direct) if options.direct else ()),

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from farm.serve.repair import Entry
 
 _log = logging.getLogger("farm.serve")
-_VERSION = "1"
+_VERSION = "2"
 """To be raised when the same things are rendered to other bytes."""
 _LOCKS = 64
 _TRIES = 3

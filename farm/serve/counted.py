@@ -43,10 +43,10 @@ class Counted:
         below = path.removeprefix(self._prefix) if path.startswith(self._prefix + "/") else path
         asked = Asked(method=scope["method"], path=below, agent=agent, start=not part or part.startswith(b"bytes=0-"))
         seen = answered(asked, status)
-        self._tally.note(seen)
+        again = self._tally.note(seen)
         offers = scope.get("extensions", {}).get(EXTENSION, {}).get("offers")
         if offers:
-            offers[-1] = replace(offers[-1], given=self._tally.again(seen))
+            offers[-1] = replace(offers[-1], given=again)
 
 
 def _headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:

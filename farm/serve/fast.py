@@ -36,6 +36,8 @@ class Shared:
         self.answers = answers or KeptAnswers()
         self.files = OpenFiles()
         self.watch: Watch | None = None
+        self.given = 0
+        """How many kept answers were given again."""
         self._last: list[tuple[bytes, bytes]] | None = None
         self._lines = b""
 
@@ -106,6 +108,7 @@ class _FastProtocol(HttpToolsProtocol):
         if at_rest:
             kept = self.shared.answers.find(data)
             if kept is not None and self._give(kept):
+                self.shared.given += 1
                 return
         messages = self._messages
         if self._in_head:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 
 _log = logging.getLogger("farm.serve")
-_OPEN = ("/health", "/ready")
+# Each of these is for anyone, or judges by itself.
+_OPEN = ("/health", "/ready", "/metrics")
 _RETRY_SECONDS = 30
 _LOGIN = 'Basic realm="farm", charset="UTF-8"'
 

@@ -6,6 +6,7 @@ The rules and the experiments behind them are in index-servers.md 3.2, 3.3 and 3
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +19,6 @@ from farm.serve.simple import file_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime
 
     from farm.model.package import Digest, IndexFile, NormalizedName
     from farm.serve.repair import Entry
@@ -84,8 +84,9 @@ class Sources:
     def obstacle(self, mine: OwnFile) -> Reason | None:
         """Return why a file may not be listed on any page, or None."""
         taken = self._files.get(mine.file.filename)
-        if taken is not None and _sha256(taken) != mine.file.sha256:
-            return "name-taken"
+        if taken is not None:
+            # The very same bytes are upstream's own, whatever became of the sdist.
+            return None if _sha256(taken) == mine.file.sha256 else "name-taken"
         named = self._files.get(mine.sdist)
         if named is not None and not _agree(_sha256(named), mine.sdist_sha256):
             return "sdist-changed"
@@ -97,12 +98,27 @@ class Sources:
 
     def covered(self, mine: OwnFile) -> bool:
         """Tell whether an upstream wheel of the version, not yanked, has every tag of this one."""
+        return bool(self._rivals(mine))
+
+    def older(self, mine: OwnFile) -> bool:
+        """Tell whether a file was there before every upstream wheel that has its tags: then a lock may name it.
+
+        True also where nobody says when that was: such a lock would be broken, while an entry too many costs nothing.
+        """
+        if mine.built_at is None:
+            return True
+        built = mine.built_at.astimezone(UTC)
+        times = [_time(entry.get("upload-time")) for entry in self._rivals(mine)]
+        return all(time is None or built < time for time in times)
+
+    def _rivals(self, mine: OwnFile) -> list[Entry]:
         wheel = mine.file.wheel
         if wheel is None:
-            return False
+            return []
         tags = _tags(wheel.filename)
-        rivals = (entry for entry in self._wheels.get(wheel.version, ()) if not entry.get("yanked"))
-        return any(tags <= _tags(entry["filename"]) for entry in rivals)
+        return [
+            entry for entry in self._wheels.get(wheel.version, ()) if not entry.get("yanked") and tags <= _tags(entry["filename"])
+        ]
 
     def source(self, mine: OwnFile) -> Entry | None:
         """Return upstream's entry of the sdist that a file was built from; where no one recorded it, that of its version."""
@@ -143,6 +159,13 @@ def _said(mine: OwnFile) -> dict[str, Any]:
     if mine.sdist_sha256:
         said["sdist-sha256"] = mine.sdist_sha256
     return said
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC) if isinstance(text, str) else None
+    except ValueError:
+        return None
 
 
 def _sha256(entry: Entry) -> str | None:

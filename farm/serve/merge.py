@@ -54,7 +54,8 @@ class MergePolicy:
     """What the operator decides.
 
     `upload_time`: a farm wheel's is its sdist's, or when it was built. `same_tags`: whether a farm wheel is listed beside
-    an upstream wheel that has its tags; one of a project in `always` is, where ":all:" stands for every project.
+    an upstream wheel that has its tags; one of a project in `always` is, where ":all:" stands for every project. One that was there before
+    upstream's always is, ahead of upstream's files: locks may name it by its hash alone, and pip takes upstream's where both would do.
     """
 
     upload_time: UploadTime = "source"
@@ -171,20 +172,27 @@ def place(page: MergedPage, up: str, address: Callable[[Entry], str] | None = No
 def _with_own(name: NormalizedName, theirs: _Theirs, own: Sequence[OwnFile], terms: _Terms) -> MergedPage:
     left_out: dict[str, Reason] = {}
     files: list[Entry] = [] if terms.alone else list(theirs.files.values())
+    retired: list[Entry] = []
     if theirs.quarantined:
         return _page(name, theirs, [], dict.fromkeys((mine.file.filename for mine in own), "quarantined"))
     sources = Sources(name, theirs.files, own)
     here = {mine.file.filename for mine in own}
     for mine in own:
         reason = sources.obstacle(mine)
-        if reason is None and not terms.beside_same and not sources.listed(mine) and sources.covered(mine):
+        covered = reason is None and not terms.beside_same and not sources.listed(mine) and sources.covered(mine)
+        older = covered and sources.older(mine)
+        if covered and not older:
             reason = "same-tags"
         if reason is not None:
             left_out[mine.file.filename] = reason
         elif terms.alone or not sources.listed(mine):
             withdrawn = theirs.known and mine.sdist != "" and mine.sdist not in here
-            files.append(inherit(mine, sources.source(mine), withdrawn=withdrawn, upload_time=terms.upload_time))
-    return _page(name, _Theirs(status=theirs.status) if terms.alone else theirs, files, left_out)
+            entry = inherit(mine, sources.source(mine), withdrawn=withdrawn, upload_time=terms.upload_time)
+            if older:
+                entry["_farm"] |= {"retired": True}
+            (retired if older else files).append(entry)
+    # Of files that are as good as each other pip takes the last one of a page.
+    return _page(name, _Theirs(status=theirs.status) if terms.alone else theirs, [*retired, *files], left_out)
 
 
 def _combine(pages: Sequence[UpstreamPage]) -> _Theirs:

@@ -1,19 +1,19 @@
 """What the server answered, counted at hardly any cost: for the catalogue (misses, clients, downloads) and for metrics.
 
-One `Tally` per server process, handed to `create_app` in `Options.tally`. Every answer is an `Answered`, made once where the
-application gave it and noted again, by one call, whenever the short cut of `farm.serve.fast` repeats it. Two readers:
+One `Tally` per server process, handed to `create_app` in `Options.tally`. Every answer is an `Answered`, noted once where the
+application gave it, and counted again, by one call, whenever the short cut of `farm.serve.fast` repeats it. Two readers:
 
 - `totals()`, for the Prometheus endpoint: counters that only grow, by `Totals` key (view, kind, family, status). Few keys.
 - `take()`, for the flush to the catalogue (`farm.wire.counting`): what came since the last call, by `Answered`.
 
-`note` may be called in any thread and takes no lock; the readers take one among themselves. Nothing of an address is known here.
+What counts is called in the server's event loop and takes no lock; the readers may be in any thread, and take one among themselves.
+Nothing of an address is known here.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass
-from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -64,20 +64,49 @@ class Answered:
         return Totals(self.view, self.kind, self.agent.program, self.status)
 
 
+class _Noted:
+    """How often an answer was given. Only the event loop raises `count`, only a reader raises `taken`."""
+
+    __slots__ = ("_queue", "_waiting", "answered", "count", "queued", "taken")
+
+    def __init__(self, answered: Answered, queue: deque[_Noted], waiting: int) -> None:
+        self.answered = answered
+        self.count = self.taken = 0
+        self.queued = False
+        self._queue = queue
+        self._waiting = waiting
+
+    def __call__(self) -> None:
+        # In this order, and the reader in the other: whoever finds `queued` set is counted by the reader who has yet to clear it.
+        self.count += 1
+        if not self.queued and len(self._queue) < self._waiting:
+            self.queued = True
+            self._queue.append(self)
+
+    def take(self) -> int:
+        """Return how often since the last time."""
+        self.queued = False
+        count = self.count
+        new = count - self.taken
+        self.taken = count
+        return new
+
+
 class Tally:
-    """Counts answers. What is not taken in time is lost from the oldest on, at a quarter of a million, and never in a request's way."""
+    """Counts answers. What nobody takes is lost beyond a quarter of a million different ones, and never in a request's way."""
 
     def __init__(self, waiting: int = _WAITING) -> None:
-        self._noted: deque[Answered] = deque(maxlen=waiting)
+        self._queue: deque[_Noted] = deque()
+        self._waiting = waiting
         self._lock = Lock()
         self._totals: Counter[Totals] = Counter()
         self._untaken: Counter[Answered] = Counter()
-        self.note: Callable[[Answered], None] = self._noted.append
-        """Count an answer."""
 
-    def again(self, answered: Answered) -> Callable[[], None]:
-        """Return what counts this answer once more, each time that it is called."""
-        return partial(self._noted.append, answered)
+    def note(self, answered: Answered) -> Callable[[], None]:
+        """Count an answer, and return what counts it once more each time that it is called."""
+        again = _Noted(answered, self._queue, self._waiting)
+        again()
+        return again
 
     def totals(self) -> Mapping[Totals, int]:
         """Return how many answers there were of each kind since the server started."""
@@ -94,11 +123,12 @@ class Tally:
 
     def _drain(self) -> None:
         # Only what is there now: requests go on meanwhile.
-        for _ in range(len(self._noted)):
-            answered = self._noted.popleft()
-            self._totals[answered.totals] += 1
+        for _ in range(len(self._queue)):
+            noted = self._queue.popleft()
+            answered, count = noted.answered, noted.take()
+            self._totals[answered.totals] += count
             if answered in self._untaken or len(self._untaken) < _DISTINCT:
-                self._untaken[answered] += 1
+                self._untaken[answered] += count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

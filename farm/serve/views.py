@@ -131,7 +131,8 @@ class Views:
 
     `strict` gives the view of `/strict/<target>`, the same object for each spelling of a target; UsageError for an unknown one (404, and
     its solution names the nearest). `packages` has the bytes of upstream's files. `project` tells what upstream has of a project
-    that someone uploads to (None: nothing; UpstreamError). `close` ends connections and threads.
+    that someone uploads to (None: nothing; UpstreamError). `upstream` counts what it was asked, by result. `close` ends connections
+    and threads.
     """
 
     sources: Mapping[str, PageSource]
@@ -139,6 +140,7 @@ class Views:
     packages: UpstreamFiles
     project: Callable[[NormalizedName], UpstreamProject | None]
     close: Callable[[], None]
+    upstream: Callable[[], Mapping[str, int]]
 
 
 class RootPages:

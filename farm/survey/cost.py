@@ -38,12 +38,13 @@ def estimates(jobs: Iterable[Job], past: Iterable[PastBuild]) -> dict[JobId, flo
     for job in jobs:
         known = by_name.get(job.pin.name)
         if known:
-            found[job.id] = 0.0 if job.after is not None else min(known, key=lambda build: _distance(build, job)).seconds
+            found[job.id] = 0.0 if job.after is not None else nearest(known, job.pin.version, job.target.name).seconds
     return found
 
 
-def _distance(build: PastBuild, job: Job) -> tuple[bool, bool]:
-    return build.target != job.target.name, build.version != job.pin.version
+def nearest(known: Iterable[PastBuild], version: Version, target: str) -> PastBuild:
+    """Return which of a package's builds (newest first, at least one) tells most of a build of this version for this target."""
+    return min(known, key=lambda build: (build.target != target, build.version != version))
 
 
 def cost(jobs: Sequence[Job], expected: Mapping[JobId, float], side_by_side: int) -> Cost:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from farm.model.demand import Demand, IndexOptions
     from farm.model.gap import Matrix
     from farm.model.image import Family, ImageSpec
-    from farm.model.job import Job, Plan, Recipe
+    from farm.model.job import Job, JobId, Plan, Recipe
     from farm.model.lock import Choice
     from farm.model.messages import Command, Event
     from farm.model.package import Pin
@@ -64,6 +64,8 @@ class Farm:
         """No container may be started, not even to ask a build backend (`farm check`)."""
         self.retry_failed = False
         """What failed before is tried again, whether an input changed or not."""
+        self.retry_jobs: frozenset[JobId] = frozenset()  # what failed before is tried again
+        self.first: Mapping[JobId, float] = {}  # as in model.load.Load
         self.rebuild = False
         """The farm's own wheels do not count: whatever has other inputs now is built again."""
         self.clock = SystemClock()
@@ -237,18 +239,12 @@ class Farm:
             self._reading = self._stack.enter_context(Reading(self, options))
         return self._reading
 
-    def own_reading(self, options: IndexOptions) -> Reading:
-        """Return another reading half, for index options that are not those of the rest of the run."""
-        from farm.wire.reading import Reading  # noqa: PLC0415 - only what a command needs
-
-        return self._stack.enter_context(Reading(self, options))
-
     def survey(self, demand: Demand) -> tuple[Matrix, DetectPolicy]:
         """Return what is there and what is missing. UpstreamError when an index did not answer."""
         from farm.survey.survey import survey  # noqa: PLC0415 - only what a command needs
         from farm.wire.exact import exact_targets  # noqa: PLC0415 - the same
 
-        policy = self._policy(demand)
+        policy = self.policy(demand)
         targets = exact_targets(self.settings.targets, self.cache)
         matrix = survey(self._settled(demand, targets), targets, policy, self.reading(demand.options))
         if self.rebuild or self.settings.recipes:
@@ -275,12 +271,12 @@ class Farm:
 
             tell_where(self, matrix)
 
-    def _policy(self, demand: Demand) -> DetectPolicy:
+    def policy(self, demand: Demand) -> DetectPolicy:
+        """Return which files count for a demand, as configured and as it says itself."""
         from farm.survey.survey import policy_of  # noqa: PLC0415 - only what a command needs
 
-        policy = policy_of(demand, self.settings.from_source)
         newest = self.reading(demand.options).resolver.newest()
-        return replace(policy, client_pip=self.settings.client_pip, newest=newest).pinned_by(demand)
+        return replace(policy_of(demand, self.settings.from_source), client_pip=self.settings.client_pip, newest=newest).pinned_by(demand)
 
     def plan(self, matrix: Matrix, policy: DetectPolicy) -> Plan:
         """Return the jobs that close the gaps. ImageError when no image serves a target that has gaps."""
@@ -371,7 +367,7 @@ class Farm:
         """
         from farm.survey.rounds import survey_again  # noqa: PLC0415 - seldom needed
 
-        policy = self._policy(demand)
+        policy = self.policy(demand)
         again = self._settled(demand, before.targets)
         matrix, notes = survey_again(again, before, self.surprising, policy, self.reading(demand.options))
         matrix = replace(matrix, unsettled=before.unsettled)

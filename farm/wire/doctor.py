@@ -31,28 +31,30 @@ def examine(settings: Settings, env: Mapping[str, str]) -> tuple[Finding, ...]:
     """Return what was found: configuration, engine, images, disk, upstream, clock."""
     found = [Finding(subject="configuration", state="ok", found=f"{settings.source}; {len(settings.targets)} targets")]
     with Farm(settings, env) as farm:
-        engine = _guarded("engine", lambda: _engine(farm))
-        found.append(engine)
+        found_engine = guarded("engine", lambda: engine(farm))
+        found.append(found_engine)
         found.append(
-            _guarded("images", lambda: _images(farm))
-            if engine.state == "ok"
+            guarded("images", lambda: _images(farm))
+            if found_engine.state == "ok"
             else Finding(subject="images", state="warning", found="not looked at, as no engine answers")
         )
         found.extend(_proxies(env))
-        found.append(_guarded("cibuildwheel", _docker_program))
-        found.append(_guarded("store", lambda: _store(farm.root)))
+        found.append(guarded("cibuildwheel", _docker_program))
+        found.append(guarded("store", lambda: store(farm.root)))
         found.extend(_upstream(farm))
     return tuple(found)
 
 
-def _guarded(subject: str, check: Callable[[], Finding]) -> Finding:
+def guarded(subject: str, check: Callable[[], Finding]) -> Finding:
+    """Return what a check found; the farm's own failure is a fault of its subject."""
     try:
         return check()
     except FarmError as error:
         return Finding(subject=subject, state="fault", found=error.reason, fix=error.solution)
 
 
-def _engine(farm: Farm) -> Finding:
+def engine(farm: Farm) -> Finding:
+    """Whether an engine answers, and has the memory for the builds that run beside each other."""
     client = connect(farm.env.get("DOCKER_HOST"))
     version = client.version()
     info = client.info()
@@ -98,7 +100,8 @@ def _docker_program() -> Finding:
     return Finding(subject="docker program", state="ok", found=path)
 
 
-def _store(root: Path) -> Finding:
+def store(root: Path) -> Finding:
+    """Whether the store can be written, and has room."""
     path = next(folder for folder in (root, *root.parents) if folder.exists())
     if not path.is_dir() or not os.access(path, os.W_OK | os.X_OK):
         wrong = "a folder that this user may not write" if path.is_dir() else "a file"

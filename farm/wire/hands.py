@@ -105,7 +105,8 @@ class Workshop:
         settings = self._farm.settings
         # Healing that knows more, or may do more, is worth another try.
         healing = "" if settings.heal == "off" else f"{settings.heal} {settings.heal_memory} {__version__}"
-        return Memory(failures=self._farm.records.failures, limits=self._limits, healing=healing, retry=self._farm.retry_failed)
+        return Memory(failures=self._farm.records.failures, limits=self._limits, healing=healing, retry=self._farm.retry_failed,
+                      again=self._farm.retry_jobs)  # fmt: skip
 
     def hands(self) -> Hands:
         farm, reading = self._farm, self._reading

@@ -40,4 +40,4 @@ def load(farm: Farm, plan: Plan) -> Load:
     # Rounded down to the floor's steps: so many unseen builds as the user wants must fit beside each other.
     fair = Fair(memory=min(farm.settings.memory, max(step, room // farm.jobs // step * step)), cpus=int(share(farm) * 8) / 8)
     known = weights(plan.jobs, past, farm.records.usages.of(names), fair)
-    return Load(memory=room, cpus=max(float(processors()), farm.jobs * fair.cpus), weights=known)
+    return Load(memory=room, cpus=max(float(processors()), farm.jobs * fair.cpus), weights=known, first=farm.first)

@@ -6,8 +6,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from farm.adapters.campaigns import Campaigns
 from farm.adapters.failures import FailureBook
 from farm.adapters.journal import Journal
+from farm.adapters.nights import Nights, Retirements
 from farm.adapters.usages import Usages
 from farm.adapters.watches import Watches
 from farm.adapters.wheel_recipes import WheelRecipes
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
     from farm.engine.progress import Progress
     from farm.model.attempt import RunState
     from farm.wire.assembly import Farm
+
+
+EXTRA = '{"command": "extra"}'
+"""What stands in the place of a command line for `farm campaign run` and `farm backfill --build`: they find by themselves what is left."""
+NIGHTLY = '{"command": "nightly"}'
+"""The options of a run that `farm nightly` began, in the journal."""
 
 
 class Records:
@@ -38,12 +46,24 @@ class Records:
         return Usages(self._database)
 
     @cached_property
+    def campaigns(self) -> Campaigns:
+        return Campaigns(self._database)
+
+    @cached_property
     def journal(self) -> Journal:
         return Journal(self._database)
 
     @cached_property
     def recipes(self) -> WheelRecipes:
         return WheelRecipes(self._database)
+
+    @cached_property
+    def nights(self) -> Nights:
+        return Nights(self._database)
+
+    @cached_property
+    def retirements(self) -> Retirements:
+        return Retirements(self._database)
 
     @cached_property
     def watches(self) -> Watches:

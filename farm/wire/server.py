@@ -16,11 +16,13 @@ from farm.adapters.pulse import Pulse
 from farm.adapters.store import Store
 from farm.errors import StoreError, UsageError
 from farm.serve.app import Options, create_app
+from farm.serve.metrics import Served
 from farm.serve.nginx import Front, render_nginx
 from farm.serve.simple import render_project
 from farm.serve.tail import Tails
 from farm.serve.tally import Tally
 from farm.wire.following import follow_demand
+from farm.wire.metrics import metrics_page
 from farm.wire.overview import make_api_routes, make_overview
 from farm.wire.site import host_environment, statement_base
 from farm.wire.tokens import make_access
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from uvicorn import Config
 
     from farm.model.settings import Settings
+    from farm.serve.fast import Shared
 
 _log = logging.getLogger("farm.serve")
 _STOP_SECONDS = 5
@@ -50,8 +53,11 @@ def serve_index(settings: Settings, env: Mapping[str, str], ready: Callable[[str
     """
     import uvicorn  # noqa: PLC0415 - the server only
 
-    with _ending_by_sigterm(), _application(settings, env) as app, _listening(settings) as listener:
-        config = _config(settings, app, verbose=verbose)
+    from farm.serve.fast import Shared  # noqa: PLC0415 - imports uvicorn
+
+    shared = Shared()
+    with _ending_by_sigterm(), _application(settings, env, shared) as app, _listening(settings) as listener:
+        config = _config(settings, app, shared, verbose=verbose)
         host = f"[{settings.host}]" if listener.family == socket.AF_INET6 else settings.host
         scheme = "https" if settings.tls_certificate else "http"
         ready(f"{scheme}://{host}:{listener.getsockname()[1]}{settings.path_prefix}")
@@ -100,7 +106,7 @@ def nginx_block(settings: Settings) -> str:
 
 
 @contextmanager
-def _application(settings: Settings, env: Mapping[str, str]) -> Iterator[Starlette]:
+def _application(settings: Settings, env: Mapping[str, str], shared: Shared) -> Iterator[Starlette]:
     store = Store(settings.store, render_project, SystemClock(), provenance=statement_base(settings))
     try:
         # Pages that an older farm made, or that a publisher which died left undone.
@@ -131,6 +137,7 @@ def _application(settings: Settings, env: Mapping[str, str]) -> Iterator[Starlet
                 prefix=settings.path_prefix,
                 pulse=pulse,
                 tally=tally,
+                metrics=metrics_page(settings, store, access, lambda: Served(tally.totals(), shared.given, views.upstream())),
                 api=make_api_routes(settings, store, access, overview, tails),
                 overview=overview,
                 follow=tails.follow,
@@ -143,15 +150,15 @@ def _application(settings: Settings, env: Mapping[str, str]) -> Iterator[Starlet
         store.close()
 
 
-def _config(settings: Settings, app: Starlette, *, verbose: bool) -> Config:
+def _config(settings: Settings, app: Starlette, shared: Shared, *, verbose: bool) -> Config:
     import uvicorn  # noqa: PLC0415 - the server only
 
-    from farm.serve.fast import Shared, fast_protocol  # noqa: PLC0415 - imports uvicorn
+    from farm.serve.fast import fast_protocol  # noqa: PLC0415 - imports uvicorn
 
     _allow_descriptors()
     config = uvicorn.Config(
         app,
-        http=fast_protocol(Shared()),
+        http=fast_protocol(shared),
         loop="uvloop",
         ws="none",
         lifespan="off",
@@ -162,6 +169,8 @@ def _config(settings: Settings, app: Starlette, *, verbose: bool) -> Config:
         forwarded_allow_ips=list(settings.trusted_proxies),
         log_level="info" if verbose else "warning",
         access_log=verbose,
+        # Without one of its own, what uvicorn logs goes where all else does.
+        **({"log_config": None} if settings.log_format == "json" else {}),  # type: ignore[arg-type]
         timeout_graceful_shutdown=_STOP_SECONDS,
         ssl_certfile=settings.tls_certificate or None,
         ssl_keyfile=settings.tls_key or None,

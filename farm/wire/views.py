@@ -97,6 +97,7 @@ def make_views(settings: Settings, store: Store, pip: IndexSettings, now: Callab
         packages=MirrorFiles(settings.mirror, mirror, fetches, cache / "mirror"),
         project=upstream_projects(mirror),
         close=close,
+        upstream=mirror.counts,
     )
 
 

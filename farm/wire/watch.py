@@ -56,7 +56,8 @@ def look(farm: Farm, chosen: Sequence[WatchSet], say: Callable[[str, str], None]
     from farm.wire.watch_look import Looker  # noqa: PLC0415 - the same
 
     everything = {each.name for each in sets(farm)}
-    seen, plan = Looker(farm, say).look(chosen)
+    with Looker(farm, say) as looker:
+        seen, plan = looker.look(chosen)
     cells = joined_cells(each.wants for each in seen)
     users = users_of(plan, {each.watch.name: each.wants for each in seen}) if plan.jobs else {}
     whole = everything <= {each.name for each in chosen}

@@ -15,7 +15,7 @@ from farm.model.outcome import Diagnosis, Failed, TimedOut
 
 if TYPE_CHECKING:
     from farm.model.build import Limits
-    from farm.model.job import Job, JobKey
+    from farm.model.job import Job, JobId, JobKey
     from farm.ports import Failures
 
 _LIMITED = frozenset({"out-of-memory", "timed-out", "too-many-processes", "too-much-disk", "too-much-output"})
@@ -28,17 +28,18 @@ _STAGES = frozenset({"build", "requirements"})
 class Memory:
     """The failures of before. `healing` says how failures are healed, in words that change when that does; empty when they are not.
 
-    `retry` forgets nothing and heeds nothing: everything is tried again.
+    `retry` forgets nothing and heeds nothing: everything is tried again; `again` names jobs for which that holds without it.
     """
 
     failures: Failures
     limits: Limits
     healing: str = ""
     retry: bool = False
+    again: frozenset[JobId] = frozenset()
 
     def recall(self, key: JobKey, job: Job) -> Failed | TimedOut | None:
         """Return how these inputs failed before, None where nothing is known or all is to be tried again."""
-        if self.retry:
+        if self.retry or job.id in self.again:
             return None
         hopeless = self.failures.find(key, f"healing {self.healing}") if self.healing else None
         found = hopeless or self.failures.find(key, "") or self.failures.find(key, self._bounds(job))

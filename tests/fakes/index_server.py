@@ -196,6 +196,12 @@ class _Handler(BaseHTTPRequestHandler):
         with self.server_index.counted():
             self._get()
 
+    def do_HEAD(self) -> None:
+        if not self.path.startswith("/files/"):
+            self.send_error(501)
+            return
+        self.do_GET()
+
     def _get(self) -> None:
         index = self.server_index
         how = index.failure(self.path)
@@ -224,6 +230,11 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server_index.etags and self.headers.get("If-None-Match") == etag:
             self._send(304, kind, b"", extra)
             return
+        if extra and self.path.startswith("/files/"):
+            # As the hosts of real indexes: a file never changes.
+            extra["Cache-Control"] = "max-age=365000000, immutable, public"
+        if self.server_index.ranges:
+            extra["Accept-Ranges"] = "bytes"
         status, start, end = 200, 0, len(body)
         wanted = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
         if wanted and self.server_index.ranges:
@@ -258,7 +269,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in (extra or {}).items():
             self.send_header(name, value)
         self.end_headers()
-        if status != 304:
+        if status != 304 and self.command != "HEAD":
             self.wfile.write(body[: len(body) // 2] if cut else body)
         if cut:
             self.close_connection = True

@@ -181,8 +181,9 @@ class FakeOverview:
 
     def _set(self) -> SetRow:
         return SetRow(
-            name="web", sources=("requirements.txt",), origin="command", targets=TARGETS, created=NOON, looked=NOON, error="", pins=2, missing=1
-        )
+            name="web", sources=("requirements.txt",), origin="command", targets=TARGETS, created=NOON, looked=NOON, error="", pins=2,
+            missing=1,
+        )  # fmt: skip
 
     def gaps(self, query: MatrixQuery) -> GapPage:
         cells = [(row, cell) for row in self.rows for cell in row.cells if cell and cell.state not in THERE]

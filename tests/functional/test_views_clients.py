@@ -119,6 +119,47 @@ def test_under_the_policy_clients_take_the_farms_wheel_with_its_build_tag_before
     assert installed == dict.fromkeys(("uv", "pip"), f"ORIGIN = '{origin}'\n")
 
 
+BEFORE = "2025-01-01T00:00:00Z"
+AFTER = "2030-01-01T00:00:00Z"
+
+
+@pytest.fixture
+def retired(index: IndexServer, shell: Shell) -> str:
+    """A wheel of the farm's, and an upstream one with its tags that came later. Returns the sha256 of the farm's."""
+    data, metadata = wheel_bytes("demo", "1.0", "ORIGIN = 'upstream'\n")
+    index.add(("demo-1.0.tar.gz", SDIST), upload_time=BEFORE)
+    index.add(("demo-1.0-py2.py3-none-any.whl", data), metadata=metadata.decode(), upload_time=AFTER)
+    store = Store(shell.folder / ".farm", render_project, FakeClock())
+    record, verified = Wheelmaker(folder=shell.folder / "made").make("demo", "1.0", "ORIGIN = 'farm'\n")
+    store.publish(replace(record, sdist_sha256=Digest(hashlib.sha256(SDIST).hexdigest())), verified)
+    store.close()
+    return record.sha256
+
+
+@pytest.mark.parametrize("view", ["", "/strict/cp311-manylinux_2_36_x86_64"])
+def test_who_has_a_retired_wheel_in_a_lock_still_gets_it_and_who_has_no_lock_gets_upstreams(
+    retired: str, shell: Shell, tmp_path: Path, view: str
+) -> None:
+    sdist = hashlib.sha256(SDIST).hexdigest()
+    locks = {"farm": f"demo==1.0 --hash=sha256:{retired}\n", "both": f"demo==1.0 --hash=sha256:{sdist} --hash=sha256:{retired}\n"}
+    origins: dict[str, str] = {}
+    with serving(shell) as url:
+        index = f"{url}{view}/simple/"
+        pip = (sys.executable, "-m", "pip", "install", "--no-cache-dir", "--disable-pip-version-check", "--index-url", index)
+        uv = (find_uv_bin(), "pip", "install", "--no-cache", "--default-index", index)
+        for name, text in locks.items():
+            lock = shell.write(f"{name}.txt", text)
+            for tool, command in (("pip", pip), ("uv", uv)):
+                folder = tmp_path / f"{tool}-{name}"
+                done = run(shell, *command, "--target", str(folder), "--require-hashes", "-r", str(lock))
+                assert done.returncode == 0, done.stderr
+                origins[folder.name] = (folder / "demo.py").read_text()
+        done = run(shell, *pip, "--target", str(tmp_path / "free"), "demo")
+        assert done.returncode == 0, done.stderr
+    assert set(origins.values()) == {"ORIGIN = 'farm'\n"}
+    assert (tmp_path / "free" / "demo.py").read_text() == "ORIGIN = 'upstream'\n"
+
+
 def test_over_http_the_views_answer_as_they_should(upstream: str, shell: Shell, index: IndexServer) -> None:
     def ask(path: str) -> tuple[int, dict[str, Any]]:
         try:

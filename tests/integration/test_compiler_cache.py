@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from farm.adapters.builder import DockerBuilder
-from farm.adapters.compiled import CompilerCache
+from farm.adapters.compiled import FOLDER, CompilerCache
+from farm.adapters.disk_watch import DiskWatch
 from tests.integration.container_fixtures import built
 from tests.projects.sdist import PROJECTS, write_tar
 
@@ -60,3 +61,16 @@ def test_a_cache_is_shared_by_those_that_trust_each_other_alone(farm, cache):
     assert volumes["farm-trusted-a"] == volumes["farm-trusted-b"]
     assert len(set(volumes.values())) == 3
     assert replace(cache, mode="off").volume(request.job, farm.builder) == ""
+
+
+def test_a_cache_that_is_filled_up_ends_the_build_and_is_thrown_away(farm, cache):
+    client, volume = farm.host.client, f"farm-compiled-{cache.store}-full"
+    script = f"dd if=/dev/zero of={FOLDER}/big bs=1M count=24 && exec sleep 60"
+    marks = farm.host.labels(farm.host.run)
+    with DiskWatch(client, f"farm.run={farm.host.run}", 1 << 40, volume, volume_limit=16 << 20) as disk:
+        running = client.containers.run(
+            farm.builder.digest, ["sh", "-c", script], detach=True, labels=marks, user="1000:1000", volumes={volume: {"bind": FOLDER}}
+        )
+        ended = running.wait(timeout=55)
+    assert (ended["StatusCode"], disk.exceeded) == (137, True)
+    assert [found.name for found in client.volumes.list(filters={"name": volume})] == []

@@ -68,3 +68,27 @@ def test_malformed_toml_names_the_place(tmp_path: Path) -> None:
 def test_no_key_is_declared_twice() -> None:
     for fields in (FIELDS, RECIPE_FIELDS):
         assert len({field.path for field in fields}) == len(fields)
+
+
+def test_watch_sets_count_from_the_files_folder() -> None:
+    (shop, team) = read(
+        watch={
+            "shop": {"source": ["shop/uv.lock", "/srv/x.txt"], "targets": ["cp312-win_amd64"], "groups": ["dev"], "default-groups": False},
+            "team": {"source": "git+https://git.example/r#sub", "constraints": ["../c.txt"]},
+        }
+    ).watches
+    assert shop.sources == ("/somewhere/shop/uv.lock", "/srv/x.txt")
+    assert (shop.targets, shop.groups, shop.default_groups, shop.origin) == (("cp312-win_amd64",), ("dev",), False, "config")
+    assert (team.sources, team.constraints) == (("git+https://git.example/r#sub",), ("/c.txt",))
+
+
+def test_what_is_wrong_with_watch_sets_is_told_at_once() -> None:
+    with pytest.raises(ConfigError) as refused:
+        read(watch={"a": {"sorce": "x", "targets": ["cp3xx"]}, "b/c": {"source": "x"}, "d": {"source": []}, "e": 1})
+    reason = refused.value.reason
+    assert "watch.a.sorce: unknown key; perhaps you meant source" in reason
+    assert "watch.a: source is missing: expected a path, a URL or `git+URL`" in reason
+    assert "watch.a.targets: unknown target 'cp3xx'" in reason
+    assert "watch.b/c: expected a name of letters" in reason
+    assert "watch.d.source: expected a path" in reason
+    assert "watch.e: expected a table, found 1" in reason

@@ -153,7 +153,7 @@ def test_the_reports_keys_states_and_kinds_are_documented() -> None:
 
 def test_toml_that_is_shown_for_config_toml_is_taken(tmp_path: Path) -> None:
     shown = [text for page in PAGES for _, text in blocks(page, "toml")]
-    known = {field.path.split(".")[0] for field in config.FIELDS} | {"recipes"}
+    known = {field.path.split(".")[0] for field in config.FIELDS} | {"recipes", "watch"}
     taken = [content for text in shown if set(content := tomllib.loads(text)) <= known]
     for content in taken:
         config.parse(content, source="a page", folder=tmp_path)
@@ -169,9 +169,9 @@ def test_keys_that_pages_name_exist() -> None:
 
 def configuration_page() -> str:
     """Return docs/configuration.md as the code has it."""
-    fields, recipes, patches = (
+    fields, recipes, patches, watches = (
         [f"| `{field.path}` | {_cell(field.expected)} | {_shown(field.default)} | {_cell(field.about)} |" for field in table]
-        for table in (config.FIELDS, config.RECIPE_FIELDS, config.PATCH_FIELDS)
+        for table in (config.FIELDS, config.RECIPE_FIELDS, config.PATCH_FIELDS, config.WATCH_FIELDS)
     )
     head = "| key | expected | default | what it does |\n|---|---|---|---|\n"
     return (
@@ -185,6 +185,9 @@ def configuration_page() -> str:
         "(`[[recipes.NAME]]`) where versions or targets differ, of which the first that fits counts. A file in the recipes folder,\n"
         f"called after its project, has the same keys.\n\n{head}" + "\n".join(recipes) + "\n\n"
         f"Each of `patches`, the first three always:\n\n{head}" + "\n".join(patches) + "\n\n"
+        "## Watch sets\n\n"
+        "`[watch.NAME]` is a requirement set that every night keeps served ([watch.md](watch.md)); `source` always.\n\n"
+        f"{head}" + "\n".join(watches) + "\n\n"
         "## The environment\n\n"
         "| variable | is for |\n|---|---|\n"
         "| `FARM_CONFIG` | the configuration file |\n"

@@ -11,6 +11,7 @@ from farm.engine.tally import tally
 from farm.model.job import Plan
 from farm.model.load import Load, Weight
 from farm.model.messages import Build, BuildDone, Publish, Stop, Verify
+from farm.model.outcome import Failed
 from farm.model.report import Report, Row
 from tests.fakes.engine import answer, drive
 from tests.fakes.nouns import CP311, CP313, built, job
@@ -70,6 +71,19 @@ def test_packages_that_require_each_other_at_run_time_prove_each_other() -> None
     [first] = [c for c in story if isinstance(c, Verify) and c.job.id == one.id]
     assert set(first.made) == {two.id}
     assert set(states(machine).values()) == {"published"}
+
+
+def test_a_proof_that_waits_for_a_wheel_whose_build_waits_for_it_ends_with_its_reason() -> None:
+    app = job("app==1")
+    tool = job("tool==1", beside=(app,))
+    app, user = job("app==1", needs=(tool,)), job("user==1", needs=(app,))
+    machine = Machine(Plan(jobs=(tool, app, user, job("other==1"))), limit=2)
+    drive(machine)
+    assert machine.done
+    assert states(machine) == {"tool==1": "failed", "app==1": "blocked", "user==1": "blocked", "other==1": "published"}
+    failure = machine.jobs[0].failure
+    assert isinstance(failure, Failed)
+    assert failure.diagnosis.summary == "its proof needs app==1, whose build needs tool==1 first"
 
 
 def test_a_pure_wheel_closes_the_other_target() -> None:

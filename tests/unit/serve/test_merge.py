@@ -131,13 +131,30 @@ def test_the_very_same_file_is_listed_once() -> None:
 )
 def test_a_wheel_with_an_upstream_wheels_tags_is_not_listed(theirs: str) -> None:
     mine = own("demo-1.0-1-cp311-cp311-manylinux_2_17_x86_64.whl")
-    upstream = [page(entry(SDIST), entry(theirs))]
+    upstream = [page(entry(SDIST), entry(theirs, upload_time="2026-04-30T00:00:00Z"))]
     assert names(merge(NAME, upstream, [mine], DEFAULT)) == [SDIST, theirs]
     assert len(names(merge(NAME, upstream, [mine], MergePolicy(same_tags="list")))) == 3
     for always in (NAME, ":all:"):
         assert names(merge(NAME, upstream, [mine], MergePolicy(always=frozenset({always})))) == [SDIST, theirs, mine.file.filename]
     assert names(merge(NAME, upstream, [mine], MergePolicy(always=frozenset({"another"})))) == [SDIST, theirs]
     assert names(wheels_only(NAME, upstream, [mine], DEFAULT)) == [mine.file.filename]
+
+
+@pytest.mark.parametrize("time", ["2026-05-01T12:00:01Z", None, "not a time"])
+def test_a_wheel_that_was_there_before_upstreams_stays_for_locks_that_name_it_and_ahead_of_upstreams(time: str | None) -> None:
+    theirs = "demo-1.0-cp311-cp311-manylinux_2_17_x86_64.manylinux_2_28_x86_64.whl"
+    merged = merge(NAME, [page(entry(SDIST), entry(theirs, upload_time=time))], [own()], DEFAULT)
+    assert names(merged) == [WHEEL, SDIST, theirs]
+    assert farm_entry(merged)["_farm"]["retired"] is True
+    assert merged.left_out == ()
+
+
+def test_a_retired_wheel_is_an_ordinary_one_again_when_upstream_takes_its_own_back() -> None:
+    theirs = entry("demo-1.0-cp311-cp311-manylinux_2_28_x86_64.whl", upload_time="2027-01-01T00:00:00Z", yanked="broken")
+    upstream = [page(entry(SDIST), theirs | {"filename": "demo-1.0-2-cp311-cp311-manylinux_2_28_x86_64.whl"})]
+    merged = merge(NAME, upstream, [own()], DEFAULT)
+    assert names(merged)[-1] == WHEEL
+    assert "retired" not in farm_entry(merged)["_farm"]
 
 
 def test_a_yanked_upstream_wheel_hides_nothing() -> None:
@@ -345,3 +362,10 @@ def test_a_page_of_15000_files_costs_less_than_a_second() -> None:
     # On this thread alone: other work on the machine does not count.
     assert time.thread_time() - started < 1.0
     assert len(merged.document["files"]) == 15_100
+
+
+def test_what_upstream_lists_itself_is_not_left_out_though_its_sdist_has_changed() -> None:
+    mine = own()
+    upstream = [page(entry(SDIST, sha256=NEW), entry(WHEEL, sha256=mine.file.sha256))]
+    merged = merge(NAME, upstream, [mine], DEFAULT)
+    assert (names(merged), merged.left_out) == ([SDIST, WHEEL], ())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from farm.model.demand_seen import MissKey
@@ -60,8 +62,7 @@ def test_downloads_are_of_the_farms_own_wheels_and_pages_tell_who_clients_are() 
 def test_readers_do_not_take_from_each_other() -> None:
     tally = Tally()
     first = ask("/simple/demo/")
-    again = tally.again(first)
-    tally.note(first)
+    again = tally.note(first)
     again()
     key = Totals("merged", "page", "pip", 200)
     assert tally.totals() == {key: 2}
@@ -75,6 +76,25 @@ def test_what_nobody_takes_is_bounded() -> None:
     for number in range(25):
         tally.note(ask(f"/simple/p{number}/"))
     assert len(tally.take()) == 10
+
+
+def test_no_answer_is_lost_while_others_read() -> None:
+    tally, ended = Tally(), threading.Event()
+    given = [tally.note(ask(f"/simple/p{number}/")) for number in range(20)]
+    found = [0]
+
+    def read() -> None:
+        while not ended.is_set():
+            found[0] += sum(tally.take().values())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(200_000):
+        given[number % 20]()
+    ended.set()
+    reader.join()
+    assert found[0] + sum(tally.take().values()) == 200_020
+    assert sum(tally.totals().values()) == 200_020
 
 
 @pytest.mark.parametrize(

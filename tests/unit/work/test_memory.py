@@ -9,7 +9,7 @@ import pytest
 
 from farm.engine.local import LocalEngine
 from farm.engine.tally import tally
-from farm.model.job import JobKey, Plan, Recipe
+from farm.model.job import JobId, JobKey, Plan, Recipe
 from farm.model.outcome import Diagnosis, Failed, TimedOut
 from farm.model.report import Row
 from farm.work.carry import carry
@@ -69,6 +69,8 @@ def test_what_met_a_limit_is_tried_again_under_another_one(outcome: Failed | Tim
     assert memory(failures, bytes_=2 * LIMITS.memory).recall(KEY, JOB) is None
     assert memory(failures).recall(KEY, replace(JOB, recipe=Recipe(memory=8 << 30))) is None
     assert memory(failures, retry=True).recall(KEY, JOB) is None
+    assert replace(memory(failures), again=frozenset({JOB.id})).recall(KEY, JOB) is None
+    assert replace(memory(failures), again=frozenset({JobId("another")})).recall(KEY, JOB) is not None
 
 
 def test_what_wrote_too_much_is_tried_again_with_more_room_on_the_disk() -> None:

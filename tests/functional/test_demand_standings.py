@@ -1,0 +1,132 @@
+"""How what clients compiled stands now, what a night is to build of it, and who builds at once: over a real store."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from packaging.utils import canonicalize_name
+from sqlalchemy import insert
+
+from farm.adapters import tables
+from farm.adapters.clock import SystemClock
+from farm.adapters.misses import MissBook
+from farm.engine.waiting import Pace, Wish
+from farm.errors import EngineError
+from farm.model.demand_seen import MissKey, Seen
+from farm.model.settings import Settings
+from farm.model.target import parse_target
+from farm.wire import Farm
+from farm.wire.demand import client_sets, missed, wants
+from farm.wire.following import DemandBuilder
+from tests.fakes.store import Wheelmaker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TARGET = "cp312-manylinux_2_28_x86_64"
+CLIENT = "cp312-manylinux_2_36_x86_64"
+WEEK = timedelta(days=7)
+
+
+def key(name: str, target: str = CLIENT, version: str = "1.0") -> MissKey:
+    return MissKey(name=canonicalize_name(name), version=version, target=target, client="pip 25.3")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(store=tmp_path / "store", targets=(parse_target(TARGET), parse_target("cp314t-musllinux_1_2_x86_64")))
+
+
+@pytest.fixture
+def farm(settings: Settings, tmp_path: Path) -> Iterator[Farm]:
+    with Farm(settings, {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}) as opened:
+        yield opened
+
+
+def test_each_miss_is_told_with_how_it_stands_and_what_to_type(farm: Farm, tmp_path: Path) -> None:
+    farm.store.publish(*Wheelmaker(folder=tmp_path / "made").make("there", "1.0"))
+    table = tables.attempts
+    now = farm.clock.now()
+    rows = [
+        {"id": f"A{number}", "run": "R", "name": name, "version": "1.0", "target": TARGET, "state": state, "started": now, "ended": None,
+         "log": "", "image": "", "key": None, "wheel": "", "digest": None, "cause": "", "summary": "foo.h is missing", "remedy": ""}
+        for number, (name, state) in enumerate((("broken", "published"), ("broken", "failed"), ("busy", "failed"), ("busy", "building")))
+    ]  # fmt: skip
+    cell = {"name": "bought", "version": "1.0", "target": TARGET, "state": "upstream-wheel", "reason": "", "file": "bought.whl"}
+    with farm.store.catalogue.database.write() as connection:
+        connection.execute(insert(table), rows)
+        connection.execute(insert(tables.cells), [cell | {"since": now, "seen": now}])
+    names = ("there", "broken", "busy", "bought", "new")
+    misses = {key(name): 10 - number for number, name in enumerate(names)} | {key("new", "cp310-win32"): 2, key("new", ""): 1}
+    MissBook(farm.store.catalogue.database).record(Seen(misses=misses), now)
+    found = missed(farm, WEEK, 100)
+    assert [(state.miss.name, state.standing, state.target) for state in found] == [
+        ("there", "wheel", TARGET), ("broken", "failed", TARGET), ("busy", "building", TARGET), ("bought", "upstream", TARGET),
+        ("new", "unbuilt", TARGET), ("new", "not-configured", ""), ("new", "untold", ""),
+    ]  # fmt: skip
+    assert [state.detail for state in found[:2]] == ["there-1.0-py3-none-any.whl", "foo.h is missing"]
+    assert found[1].remedy == "farm explain A1"
+    assert found[4].remedy == f"echo 'new==1.0' | farm build -r - --target {TARGET}"
+    assert found[5].remedy == "farm targets census"
+
+
+def test_a_night_gets_a_set_for_each_version_that_clients_of_configured_targets_compiled(farm: Farm) -> None:
+    book = MissBook(farm.store.catalogue.database)
+    now = farm.clock.now()
+    book.record(Seen(misses={key("demo"): 2, key("demo", version="2.0"): 9, key("demo", "cp39-win32"): 7, key("other", ""): 8}), now)
+    book.record(Seen(misses={key("old"): 99}), now - timedelta(days=30))
+    book.record(Seen(misses={key("demo", "cp314-musllinux_1_2_x86_64"): 1}), now)
+    assert [(want.requirement, want.targets, want.count) for want in wants(farm)] == [
+        ("demo==2.0", (TARGET,), 9), ("demo==1.0", (TARGET, "cp314t-musllinux_1_2_x86_64"), 2),
+    ]  # fmt: skip
+    sets = client_sets(farm)
+    assert [(one.name, one.targets) for one in sets] == [
+        ("clients:demo-2.0", (TARGET,)), ("clients:demo-1.0", (TARGET, "cp314t-musllinux_1_2_x86_64")),
+    ]  # fmt: skip
+    assert [(farm.root / "demand" / f"demo-{version}.txt").read_text() for version in ("2.0", "1.0")] == ["demo==2.0\n", "demo==1.0\n"]
+    farm.settings = replace(farm.settings, build_demand="off")
+    assert client_sets(farm) == ()
+
+
+def test_builds_at_once_go_on_after_one_failed_and_are_only_for_configured_targets(settings: Settings) -> None:
+    built: list[Wish] = []
+    done = threading.Event()
+
+    def build(wish: Wish, stop: threading.Event) -> bool:
+        built.append(wish)
+        if len(built) == 1:
+            raise EngineError("no engine", solution="start one")
+        done.set()
+        return True
+
+    builder = DemandBuilder(settings, build, SystemClock(), Pace(settle=0.0))
+    builder.start()
+    builder.told(Seen(misses={key("first"): 5, key("second"): 1, key("third", "cp39-win32"): 9, key("fourth", ""): 9}))
+    assert done.wait(20)
+    builder.told(Seen(misses={key("first"): 5, key("second"): 1}))
+    time.sleep(1.2)
+    builder.close()
+    assert [(wish.name, wish.target) for wish in built] == [("first", TARGET), ("second", TARGET)]
+
+
+def test_a_build_that_runs_is_told_to_stop_when_the_server_ends(settings: Settings) -> None:
+    begun, stopped = threading.Event(), threading.Event()
+
+    def build(wish: Wish, stop: threading.Event) -> bool:
+        begun.set()
+        assert stop.wait(20)
+        stopped.set()
+        return False
+
+    builder = DemandBuilder(settings, build, SystemClock(), Pace(settle=0.0))
+    builder.start()
+    builder.told(Seen(misses={key("demo"): 1}))
+    assert begun.wait(20)
+    builder.close()
+    assert stopped.is_set()

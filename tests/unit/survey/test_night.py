@@ -1,0 +1,176 @@
+"""What a night's report says of what was seen and done; that it adds up; and that it comes back from JSON as it was."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from farm.model.job import Plan, Refusal
+from farm.model.night import Item, Night, from_text, to_text
+from farm.model.outcome import Diagnosis
+from farm.model.report import Problem, Row, State, Tried
+from farm.model.watch import Look, SetSeen, Watched, WatchedCell, WatchSet
+from farm.serve.night_html import page
+from farm.serve.night_text import chat, headline, markdown, plain
+from farm.survey.night import Evening, tell
+from farm.survey.retry import Retry
+from tests.fakes.nouns import CP311, job
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+START = Night(id="20260301-023000-abcdef", started="2026-03-01T02:30:00+00:00", state="ended")
+JOBS = {name: job(f"{name}==1.0") for name in ("good", "bad", "worse", "late", "flaky")}
+LACK = Diagnosis(cause="missing-system-header", summary="no yaml.h", line="fatal error: yaml.h", remedy="apt install libyaml-dev")
+
+HEALED = Tried(build="a", stage="build", diagnosis=LACK, change="libyaml-dev", kept=True)
+
+
+def cell(name: str, state: State) -> WatchedCell:
+    return WatchedCell(name=name, version="1.0", target=CP311.name, state=state, reason="sdist only" if state == "build" else "")
+
+
+def row(name: str, state: State, **more: object) -> Row:
+    return replace(Row(name=name, version="1.0", target=CP311.name, state=state), **more)  # type: ignore[arg-type]
+
+
+def watched(*cells: WatchedCell, error: str = "") -> Watched:
+    look = Look(name="app", looked=NOON, digest="", error=error, pins=len(cells), seconds=0.1)
+    seen = SetSeen(watch=WatchSet(name="app", sources=("app.txt",)), look=look, wants=cells)
+    wanted = tuple(JOBS[each.name] for each in cells if each.name in JOBS)
+    users = {each.id: ("app",) for each in wanted}
+    return Watched(sets=(seen,), plan=Plan(jobs=wanted), users=users, cells={each.key: each for each in cells})
+
+
+EVERYTHING = Evening(
+    watched=watched(
+        cell("there", "upstream-wheel"), *(cell(name, "build") for name in JOBS), cell("never", "impossible"),
+    ),
+    rows=(
+        row("good", "built", file="good-1.0-py3-none-any.whl", tried=(HEALED,)),
+        row("bad", "failed", diagnosis=LACK), row("worse", "blocked", reason="needs bad 1.0, which failed"),
+        row("tool", "built"),
+    ),
+    later={JOBS["late"].id: "no time left tonight"},
+    waiting={JOBS["flaky"].id: Retry(failures=3, why="failed 3 times in a row")},
+    ever=frozenset({("bad", CP311.name)}),
+    day="2026-03-01",
+)  # fmt: skip
+
+
+def names(items: tuple[Item, ...]) -> list[str]:
+    return [item.name for item in items]
+
+
+def test_everything_that_lacked_a_wheel_is_told_once_where_it_belongs() -> None:
+    night = tell(START, EVERYTHING)
+    assert night.adds_up
+    assert (night.sets, night.cells, night.there, night.lacking) == (1, 7, 1, 7)
+    assert names(night.built) == ["good", "tool"]
+    assert names(night.healed) == ["good"]
+    assert names(night.regressions) == ["bad"], "the farm has built it before"
+    assert names(night.failing) == ["worse"]
+    assert (names(night.deferred), names(night.waiting), names(night.hopeless)) == (["late"], ["flaky"], ["never"])
+    assert names(night.missing) == ["bad", "flaky", "good", "late", "never", "tool", "worse"]
+    assert night.regressions[0].since == "2026-03-01"
+    assert (night.changed, night.failed) == (True, True)
+
+
+def test_the_next_night_tells_only_what_is_new() -> None:
+    first = tell(START, EVERYTHING)
+    cells = watched(cell("there", "upstream-wheel"), cell("good", "farm-wheel"), cell("bad", "build"), cell("never", "impossible"))
+    again = (row("bad", "failed", diagnosis=LACK),)
+    second = tell(START, Evening(watched=cells, rows=again, before=first, ever=EVERYTHING.ever, day="2026-03-02"))
+    assert (names(second.failing), second.regressions, second.missing) == (["bad"], (), ())
+    assert second.failing[0].since == "2026-03-01"
+    assert (second.changed, second.failed, second.adds_up) == (False, False, True)
+    assert not second.worth("changes")
+    assert second.worth("always")
+
+
+def test_what_was_built_and_fails_later_is_a_regression_and_missing_anew() -> None:
+    first = tell(START, Evening(watched=watched(cell("good", "build")), rows=(row("good", "built"),), day="2026-03-01"))
+    assert (first.changed, first.failed) == (True, False)
+    second = tell(
+        START, Evening(watched=watched(cell("good", "build")), rows=(row("good", "failed", diagnosis=LACK),), before=first,
+                       ever=frozenset({("good", CP311.name)}), day="2026-03-02"),
+    )  # fmt: skip
+    assert (names(second.regressions), names(second.missing)) == (["good"], ["good"])
+
+
+def test_an_index_that_does_not_answer_is_one_fault_and_nothing_is_forgotten_meanwhile() -> None:
+    first = tell(START, EVERYTHING)
+    silent = watched(*(replace(each, state="unknown", reason="no answer") for each in EVERYTHING.watched.cells.values()))
+    second = tell(START, Evening(watched=replace(silent, plan=Plan(), users={}), before=first, day="2026-03-02"))
+    assert (second.unknown, second.missing, [fault.subject for fault in second.unreadable]) == (7, (), ["index"])
+    assert (second.changed, second.adds_up) == (True, True)
+    third = tell(START, Evening(watched=replace(silent, plan=Plan(), users={}), before=second, day="2026-03-03"))
+    assert third.changed is False
+    assert [item.reason for item in third.hopeless if item.name == "worse"] == ["no answer; before: needs bad 1.0, which failed"]
+    fourth = tell(START, replace(EVERYTHING, before=third, day="2026-03-04"))
+    assert {item.since for item in fourth.failing} == {"2026-03-01"}
+    assert "worse" not in names(fourth.missing)
+
+
+@pytest.mark.parametrize("how", ["set", "target"])
+def test_what_cannot_be_read_is_told_and_new_only_once(how: str) -> None:
+    seen = watched(cell("there", "upstream-wheel"), error="app.txt: no such file" if how == "set" else "")
+    if how == "target":
+        problem = Problem(subject=CP311.name, text="no solution", kind="unresolved")
+        seen = replace(seen, sets=(replace(seen.sets[0], problems=(problem,)),))
+    first = tell(START, Evening(watched=seen))
+    second = tell(START, Evening(watched=seen, before=first))
+    assert (len(first.unreadable), len(second.unreadable)) == (1, 1)
+    assert (first.changed, second.changed) == (True, False)
+
+
+def test_what_cannot_be_planned_is_told_once_and_with_what_helps() -> None:
+    seen = watched(cell("good", "build"))
+    refusal = Refusal(pin=JOBS["good"].pin, target=CP311, reason="no sdist can be read", via=(), cause="no-sdist", remedy="ask upstream")
+    seen = replace(seen, plan=Plan(refused=(refusal,)), users={})
+    night = tell(START, Evening(watched=seen))
+    assert [(item.name, item.reason, item.remedy) for item in night.hopeless] == [("good", "no sdist can be read", "ask upstream")]
+    assert night.adds_up
+
+
+def test_a_dry_run_tells_what_would_be_built() -> None:
+    night = tell(START, Evening(watched=watched(cell("good", "build")), rows=(row("good", "build"),)))
+    assert (names(night.planned), night.adds_up) == (["good"], True)
+
+
+def test_a_night_comes_back_from_json_as_it_was_also_from_a_newer_farm() -> None:
+    night = tell(replace(START, notes=("a note",)), EVERYTHING)
+    assert from_text(to_text(night)) == night
+    newer = json.loads(to_text(night))
+    newer["new"] = 1
+    newer["built"][0]["new"] = 2
+    assert from_text(json.dumps(newer)) == night
+    with pytest.raises(ValueError, match="expected a night"):
+        from_text("{}")
+
+
+def test_every_form_says_everything_and_as_text_only() -> None:
+    nasty = "</td><script>alert(1)</script> *bold* `code` [x](y)"
+    night = replace(tell(START, EVERYTHING), notes=(nasty,), saved_s=5400.0, saved_days="2026-02-28", collected=3, collected_bytes=5 << 20)
+    night = replace(night, failing=(replace(night.failing[0], line=nasty, reason=nasty),))
+    html, text = page(night), markdown(night)
+    for name in (*JOBS, "never", "tool"):
+        assert name in html
+        assert name in text
+        assert name in plain(night)
+    assert "<script" not in html
+    assert "src=" not in html
+    assert "http" not in html, "nothing is fetched from anywhere"
+    assert "\\*bold\\*" in text
+    assert "1 h 30 min of building" in plain(night)
+    assert headline(night) == "farm nightly: 1 regression, 2 built, 1 failing, 1 deferred, 1 not to be had"
+    assert "<script" not in json.loads(chat(night, ""))["text"]
+
+
+def test_a_long_list_is_cut_in_a_chat_only() -> None:
+    many = tuple(Item(name=f"p{number}", version="1", target="t") for number in range(20))
+    night = replace(START, built=many)
+    told = json.loads(chat(night, ""))["text"]
+    assert (told.count("\n• p"), "\n• and 15 more\n" in told) == (5, True)
+    assert plain(night).count("\n  p") == 20
