@@ -2,7 +2,7 @@
 MAKEFLAGS += --no-print-directory
 bin := .venv/bin
 
-.PHONY: help demo test setup check lint types contracts quick functional clients images docker slow clean
+.PHONY: help demo test setup check lint types contracts quick functional browser clients images docker slow clean
 
 help:
 	@echo 'make demo   build the wheels of examples/requirements.txt, serve them, install them where there is no compiler'
@@ -26,7 +26,7 @@ test: setup
 	@$(MAKE) docker
 	@echo 'make slow tests what this left out: forky, free-threaded Python, aarch64 through QEMU'
 
-check: lint types contracts quick functional
+check: lint types contracts quick functional browser
 
 lint:
 	$(bin)/ruff check farm tests benchmarks .ci examples
@@ -42,7 +42,11 @@ quick:
 
 # Real child processes on loopback: the command line, uv, pip, a publisher that is killed. Neither Docker nor network.
 functional:
-	$(bin)/python -m pytest -q -m 'not docker and not clients' tests/functional tests/integration tests/clients
+	$(bin)/python -m pytest -q -m 'not docker and not clients and not browser' tests/functional tests/integration tests/clients
+
+# The server's pages in Debian's Chromium: a test that skipped itself for want of it would hide that nobody looked.
+browser:
+	PYTHONPATH=.ci $(bin)/python -m pytest -q -p no_skips -m browser tests/functional
 
 # The whole client matrix: clients of other years come from the configured index, and stay in .pytest_cache.
 clients:

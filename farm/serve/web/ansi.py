@@ -42,7 +42,7 @@ def line_html(text: str) -> Markup:
             _apply(style, match["sgr"])
     left -= _put(pieces, text[end:], style, left)
     if left < 0:
-        pieces.append(f'<span class="f"> … and {-left} more characters</span>')
+        pieces.append('<span class="f"> … the line goes on in the log as text</span>')
     return Markup("".join(pieces))  # noqa: S704 - each piece was escaped
 
 
@@ -55,7 +55,7 @@ def line_items(lines: Iterable[str], first: int, mark: int = 0) -> Iterator[Mark
 
 def plain(text: str) -> str:
     """Return a line as text alone, for where no colours are shown: an excerpt of a log, a title."""
-    return _visible(_SEQUENCE.sub("", _last_overwrite(text)))
+    return visible(_SEQUENCE.sub("", _last_overwrite(text)))
 
 
 def _last_overwrite(text: str) -> str:
@@ -68,13 +68,16 @@ def _put(pieces: list[str], text: str, style: dict[str, str], left: int) -> int:
     """Append a piece as far as `left` characters go; return how many it has."""
     shown = text[: max(left, 0)]
     if shown:
-        content = str(escape(_visible(shown)))
+        content = str(escape(visible(shown)))
         kinds = " ".join(sorted(style.values()))
         pieces.append(f'<span class="{kinds}">{content}</span>' if kinds else content)
     return len(text)
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
+    """Return a text in which each character shows: those that hide or reorder as their code points, controls as U+FFFD."""
+    if text.isascii() and text.isprintable():
+        return text
     text = _HIDDEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text)
     return _CONTROL.sub("\ufffd", text)
 

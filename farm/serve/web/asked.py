@@ -23,7 +23,7 @@ def matrix_query(asked: QueryParams) -> MatrixQuery:
     return MatrixQuery(
         search=_text(asked, "search"), states=cast("tuple[CellState, ...]", _known(asked, "state", CELL_STATES)),
         targets=_texts(asked, "target"), watch=_text(asked, "watch"), after=_text(asked, "after"),
-        limit=_number(asked, "limit", 50, _MOST_ROWS),
+        limit=max(_number(asked, "limit", 50, _MOST_ROWS), 1),
     )  # fmt: skip
 
 
@@ -31,14 +31,14 @@ def build_query(asked: QueryParams) -> BuildQuery:
     return BuildQuery(
         name=_text(asked, "name"), states=cast("tuple[BuildState, ...]", _known(asked, "state", BUILD_STATES)),
         target=_text(asked, "target"), run=_text(asked, "run"), after=_text(asked, "after"),
-        limit=_number(asked, "limit", 50, _MOST_ROWS),
+        limit=max(_number(asked, "limit", 50, _MOST_ROWS), 1),
     )  # fmt: skip
 
 
 def miss_query(asked: QueryParams) -> MissQuery:
     return MissQuery(
         days=max(_number(asked, "days", 30, _MOST_DAYS), 1), name=_text(asked, "name"), offset=_number(asked, "offset", 0, 10_000),
-        limit=_number(asked, "limit", 50, _MOST_ROWS),
+        limit=max(_number(asked, "limit", 50, _MOST_ROWS), 1),
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from farm import __version__
-from farm.serve.web.ansi import plain
+from farm.serve.web.ansi import plain, visible
 from farm.serve.web.assets import asset
 from farm.serve.web.words import BUILDS, CELLS, NIGHTS, word
 
@@ -28,7 +28,7 @@ def environment() -> Environment:
     """Return the one environment of the process. Templates are compiled once and never looked at again."""
     made = Environment(
         loader=PackageLoader("farm.serve.web"), autoescape=True, undefined=StrictUndefined, auto_reload=False,
-        trim_blocks=True, lstrip_blocks=True,
+        trim_blocks=True, lstrip_blocks=True, finalize=_finalize,
     )  # fmt: skip
     made.filters.update(
         moment=moment, duration=duration, size=size, count=count, segment=segment, visible=plain, visible_lines=visible_lines,
@@ -40,6 +40,11 @@ def environment() -> Environment:
         night_word=lambda state: word(NIGHTS, state), known_states=known_states,
     )  # fmt: skip
     return made
+
+
+def _finalize(value: object) -> object:
+    """Let nothing hide in what a template puts out, whether or not it thought of it."""
+    return visible(value) if type(value) is str else value
 
 
 def visible_lines(text: str) -> str:
