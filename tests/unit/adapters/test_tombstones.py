@@ -42,6 +42,9 @@ def test_a_catalogue_from_before_gets_the_same_tables_as_a_new_one(tmp_path: Pat
     with sqlite3.connect(tmp_path / "old.sqlite") as raw:
         for table in tables.metadata.tables.keys() - {"farm_schema", "attempts", "wheels", "pages", "serial"}:
             raw.execute(f"DROP TABLE {table}")
+        for index in ("attempts_by_state", "attempts_by_state_and_name", "attempts_by_target", "attempts_by_run"):
+            raw.execute(f"DROP INDEX {index}")
+        raw.execute("CREATE INDEX attempts_by_state ON attempts (state)")
         raw.execute("ALTER TABLE wheels DROP COLUMN uploader")
         raw.execute("UPDATE farm_schema SET version = 1")
     raw.close()
