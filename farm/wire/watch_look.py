@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from farm.adapters.watch_answers import problems_of, wants_of
 from farm.errors import FarmError, UpstreamError
 from farm.model.job import Plan, job_id, make_job_id
+from farm.model.report import Problem
 from farm.model.watch import Look, SetSeen, WatchedCell
 from farm.survey.detect import DetectPolicy
 from farm.survey.plan import plan_all
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from farm.model.demand import Demand
     from farm.model.gap import Matrix
     from farm.model.image import ImageSpec
-    from farm.model.report import Problem, Row
+    from farm.model.report import Row
     from farm.model.target import Target
     from farm.model.watch import CellKey, WatchSet
     from farm.wire.assembly import Farm
@@ -42,11 +43,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class _Found:
-    """What a survey of a set found. `lasting` when the same files and pages have the same answer again."""
+    """What a survey of a set found. `lost` are projects from elsewhere than an index that could not be had, with the reason where
+    that may be so only now. `lasting` when the same files and pages have the same answer again."""
 
     cells: dict[CellKey, WatchedCell] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     remarks: tuple[str, ...] = ()
+    lost: dict[str, str] = field(default_factory=dict)
     uses: Uses = field(default_factory=Uses)
     lasting: bool = True
 
@@ -74,7 +77,8 @@ class Looker:
         opened = [self._opened(each) for each in sets]
         known = [self._known.of(each) if not isinstance(each, SetSeen) else None for each in opened]
         pages = self._known.prefetch(answer for answer in known if answer is not None)
-        self._say("watch", f"the pages of {pages} projects were asked for")
+        if pages:
+            self._say("watch", f"the pages of {pages} projects were asked for")
         seen = [self._seen(each, answer) for each, answer in zip(opened, known, strict=True)]
         self._known.tidy()
         seen = [self._with_gaps(each, at, answer) for each, at, answer in zip(seen, opened, known, strict=True)]
@@ -110,15 +114,24 @@ class Looker:
             return self._unknown(watch, error, opened)
         except FarmError as error:
             return self._failed(watch, error, opened)
-        lost = {problem.subject for problem in found.problems if problem.kind == "unresolved"}
-        kept = [cell for cell in self._last(watch) if cell.target in lost] if lost else []
-        cells = {**{cell.key: self._shared(cell) for cell in kept}, **found.cells}
+        cells = {**self._kept(watch, found), **found.cells}
         wants = tuple(cells[key] for key in sorted(cells))
         digest = hashlib.sha256(json.dumps([opened.inputs_digest, sorted(cells)]).encode()).hexdigest()
         seen = self._told(opened, wants, found.problems, found.remarks, digest=digest)
         if found.lasting:
             self._known.keep(opened, found.uses, seen)
         return replace(seen, look=replace(seen.look, seconds=(self._farm.clock.now() - began).total_seconds()))
+
+    def _kept(self, watch: WatchSet, found: _Found) -> dict[CellKey, WatchedCell]:
+        """Return what a set wanted before of what could not be looked at: targets without a solution, sources that cannot be had."""
+        targets = {problem.subject for problem in found.problems if problem.kind == "unresolved"}
+        if not targets and not found.lost:
+            return {}
+        kept = [cell for cell in self._last(watch) if cell.target in targets or cell.name in found.lost]
+        told = (
+            replace(cell, state="unknown", reason=found.lost[cell.name], file="") if found.lost.get(cell.name) else cell for cell in kept
+        )
+        return {cell.key: self._shared(cell) for cell in told}
 
     def _survey(self, opened: Opened, demands: Sequence[Demand]) -> _Found:
         found = _Found(remarks=tuple(opened.told(str(remark)) for demand in demands for remark in demand.remarks))
@@ -128,6 +141,12 @@ class Looker:
             matrix = self._matrix(group, demand, opened.targets)
             cells = [self._cell(row, opened) for row in rows(matrix, Plan())]
             found.cells = joined_cells((found.cells.values(), (cell for cell in cells if cell.version)))
+            found.lost |= {str(entry.name): opened.told(entry.reason) if entry.unknown else "" for entry in matrix.unsettled}
+            told += [
+                Problem(subject=str(entry.origin), text=opened.told(f"{entry.direct.url}: {entry.reason}"), kind="direct")
+                for entry in matrix.unsettled
+                if entry.unknown
+            ]
             told += (replace(problem, subject=opened.told(problem.subject), text=opened.told(problem.text)) for problem in problems(matrix))
             gaps = {cell.key for cell in cells if cell.state == "build"}
             if not gaps <= group.gaps:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fakes.repositories import Repository
+from tests.fakes.repositories import Repository, static
 from tests.functional.conftest import TARGET, add_sdist, add_wheel
 
 if TYPE_CHECKING:
@@ -240,6 +240,30 @@ def test_a_repository_is_followed_by_branch_folder_and_lock(ready: Shell, tmp_pa
     (tmp_path / "team").rename(tmp_path / "gone")
     assert "git could not fetch" in ready.run("watch", "check", "backend").out
     assert {line.split(":")[0] for line in wanted(ready, "backend")} == {"there 2.0", "elsewhere 1.0"}
+
+
+def test_a_project_whose_repository_is_down_is_unknown_and_stays_wanted(ready: Shell, tmp_path: Path) -> None:
+    ours = Repository(folder=tmp_path / "ours")
+    ours.commit(static("ours", "1.0"))
+    ready.requirements(f"ours @ {ours.url}", "there==1.0")
+    ready.run("watch", "add", "requirements.txt", "--name", "shop")
+    ready.run("watch", "check")
+    assert wanted(ready, "shop") == {"ours 1.0: build", "there 1.0: upstream-wheel"}
+    (tmp_path / "ours").rename(tmp_path / "gone")
+    done = ready.run("watch", "check")
+    assert done.code == 3
+    assert "git could not fetch" in done.out
+    assert wanted(ready, "shop") == {"ours 1.0: unknown", "there 1.0: upstream-wheel"}
+
+
+def test_a_target_without_a_solution_keeps_what_was_wanted_for_it(ready: Shell) -> None:
+    ready.requirements("there")
+    ready.run("watch", "add", "requirements.txt", "--name", "shop")
+    ready.run("watch", "check")
+    ready.requirements("there>5")
+    done = ready.run("watch", "check")
+    assert done.code == 7
+    assert wanted(ready, "shop") == {"there 2.0: upstream-wheel"}
 
 
 def test_a_repository_reads_nothing_of_this_machine(ready: Shell, tmp_path: Path) -> None:

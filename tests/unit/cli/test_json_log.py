@@ -8,7 +8,7 @@ import logging
 import re
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farm.cli import render
@@ -23,6 +23,7 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.split("\n")[:-1]]
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(), max_size=5))
 def test_no_text_breaks_a_line(texts: list[str]) -> None:
     out = io.StringIO()
