@@ -161,6 +161,17 @@ def pages(projects: int) -> Sequence[str]:
         "api/v1/sets",
         "api/v1/sets/set-3",
         "api/v1/summary",
+        "",
+        "matrix",
+        f"matrix?after={middle}%3D%3D1.0",
+        "matrix?limit=200",
+        "matrix?search=0042",
+        "matrix?state=failed",
+        f"project/{middle}",
+        "builds",
+        "queue",
+        "misses",
+        "sets",
     )
 
 

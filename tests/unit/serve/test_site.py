@@ -12,8 +12,10 @@ import pytest
 
 from farm.adapters.store import Store
 from farm.errors import StoreError
+from farm.serve.api import api_routes
 from farm.serve.app import Options, create_app
 from farm.serve.simple import render_project
+from farm.serve.tail import Tails
 from tests.fakes.busy_farm import EVIL, FAILED, LOG_LINES, MARK, RUNNING, BusyFarm, follow_file
 from tests.fakes.overview import FakeOverview, night_row
 from tests.fakes.store import FakeClock
@@ -89,7 +91,7 @@ def serve(busy: FakeOverview, tmp_path: Path, prefix: str = "") -> httpx.ASGITra
         async for piece in follow_file(busy.logs[identity], over):
             yield piece
 
-    app = create_app({"": store, "/wheels": store}, store, Options(overview=busy, follow=follow, prefix=prefix))
+    app = create_app({"": store, "/wheels": store}, store, Options(overview=busy, follow=follow, prefix=prefix, api=api_routes(busy, Tails(busy))))
     return httpx.ASGITransport(app)
 
 
@@ -142,7 +144,9 @@ async def test_a_page_names_its_json(client: httpx.AsyncClient, path: str) -> No
     shown = [attributes.get("href") for tag, attributes in page.tags if tag == "a"]
     assert len(twins) == 1
     assert twins[0] in shown
-    assert "api/v1/" in (twins[0] or "")
+    twin = await client.get(urljoin(BASE + path, twins[0] or ""))
+    assert twin.status_code == 200
+    assert isinstance(twin.json(), dict)
 
 
 async def test_headers_forbid_what_pages_do_not_need(client: httpx.AsyncClient) -> None:
