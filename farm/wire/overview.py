@@ -9,7 +9,6 @@ from farm.errors import UsageError
 from farm.model.target import parse_target
 from farm.model.watch import WatchSet
 from farm.serve.api import ApiOptions, api_routes
-from farm.serve.tail import Tails
 
 if TYPE_CHECKING:
     from starlette.routing import Route
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from farm.model.settings import Settings
     from farm.serve.access import Access
     from farm.serve.api_changes import NewSet
+    from farm.serve.tail import Tails
 
 
 def make_overview(settings: Settings, store: Store) -> CatalogueOverview:
