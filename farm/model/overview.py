@@ -21,7 +21,6 @@ CellState = State | Literal["building"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
     """What is known of a pin for a target: `file` serves it, `build` is the newest attempt at it ("" for none).
-
     `since` is when it came to be so, where a survey has seen it; None where only wheels and attempts tell.
     """
 
@@ -69,7 +68,6 @@ class TargetTotals:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matrix:
     """One page of rows, by name, then the newest version first.
-
     `next` is "" on the last page; a page may hold fewer rows than were asked for and still have a next one. `totals` are of the whole
     farm, a few seconds old at most on a small one; `projects` are those whose name fits the search.
     """
@@ -317,7 +315,6 @@ class MissPage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetRow:
     """A requirement set. `sources` are shown without credentials, `origin` tells where it is registered.
-
     `error` says why it could not be read the last time ("" otherwise). `missing` counts its pins without a wheel.
     """
 
@@ -384,7 +381,6 @@ class TargetView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """The farm at a glance. `seconds_saved` is, over each download of a wheel, what building it took; `disk` is in bytes.
-
     `downloads`, `misses` and `seconds_saved` are of the last `days` days.
     """
 
