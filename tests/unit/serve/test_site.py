@@ -91,7 +91,8 @@ def serve(busy: FakeOverview, tmp_path: Path, prefix: str = "") -> httpx.ASGITra
         async for piece in follow_file(busy.logs[identity], over):
             yield piece
 
-    app = create_app({"": store, "/wheels": store}, store, Options(overview=busy, follow=follow, prefix=prefix, api=api_routes(busy, Tails(busy))))
+    options = Options(overview=busy, follow=follow, prefix=prefix, api=api_routes(busy, Tails(busy)))
+    app = create_app({"": store, "/wheels": store}, store, options)
     return httpx.ASGITransport(app)
 
 
