@@ -96,6 +96,8 @@ class Night:
     lacked a wheel for the first time. `retired` are the farm's wheels that upstream has come up with, `returned` those for which that
     is over.
 
+    `newly_failing` counts what is in `failing` or `hopeless` and was in neither, nor waiting after a failure, the night before.
+
     `unknown` counts cells of which nothing can be said, as an index did not answer: what lacked a wheel before stays among the lacking.
 
     `collected` counts removed things with their `collected_bytes`; `saved_s` are seconds of building that downloads of the farm's
@@ -136,6 +138,7 @@ class Night:
     undelivered: tuple[Fault, ...] = ()
     code: int = 0
     new_faults: tuple[str, ...] = ()
+    newly_failing: int = 0
 
     @property
     def healed(self) -> tuple[Item, ...]:
@@ -151,8 +154,7 @@ class Night:
     @property
     def failed(self) -> bool:
         """Whether a person has something to look at that was not so the night before."""
-        new = {item.key for item in self.missing}
-        return bool(self.regressions or self.broken or self.new_faults or any(item.key in new for item in (*self.failing, *self.hopeless)))
+        return bool(self.regressions or self.broken or self.new_faults or self.newly_failing)
 
     @property
     def changed(self) -> bool:

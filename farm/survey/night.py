@@ -70,7 +70,8 @@ def tell(night: Night, evening: Evening) -> Night:
     seen = _sort_rows(told, evening)
     _sort_jobs(told, evening, seen)
     _sort_cells(told, evening, seen)
-    old = {} if evening.before is None else {item.key: item for item in _lacking(evening.before)}
+    old = _old(evening)
+    failed_before = _told_as_failing(evening)
     everything = told.all()
     unreadable = tuple(dict.fromkeys(_unreadable(evening.watched)))
     known = set() if evening.before is None else {fault.subject for fault in evening.before.unreadable}
@@ -92,27 +93,28 @@ def tell(night: Night, evening: Evening) -> Night:
         missing=_ordered(item for item in everything if item.key not in old),
         unreadable=unreadable,
         new_faults=tuple(fault.subject for fault in unreadable if fault.subject not in known),
+        newly_failing=sum(item.key not in failed_before for item in (*told.failing, *told.hopeless)),
         notes=tuple(dict.fromkeys((*night.notes, *evening.watched.notes))),
     )
 
 
 def _sort_rows(told: _Told, evening: Evening) -> set[CellKey]:
     seen: set[CellKey] = set()
-    old = {} if evening.before is None else {item.key: item for item in _lacking(evening.before)}
-    told_before = {} if evening.before is None else {item.key for item in (*evening.before.failing, *evening.before.regressions)}
+    old = _old(evening)
     for row in evening.rows:
         item = _of_row(row, evening)
         seen.add(item.key)
+        # What was left alone since it failed has failed all the same.
+        since = old[item.key].since if item.key in old else ""
         if row.state == "built":
             told.built.append(item)
         elif row.state == "build":
             told.planned.append(item)
         elif row.state == "cancelled":
-            told.deferred.append(item)
+            told.deferred.append(replace(item, since=since))
         elif row.state in _FAILED:
-            since = old[item.key].since if item.key in old else ""
             item = replace(item, since=since or evening.day)
-            regressed = (row.name, row.target) in evening.ever and item.key not in told_before
+            regressed = (row.name, row.target) in evening.ever and not since
             (told.regressions if regressed else told.failing).append(item)
         elif row.state != "not-needed":
             told.hopeless.append(item)
@@ -120,6 +122,7 @@ def _sort_rows(told: _Told, evening: Evening) -> set[CellKey]:
 
 
 def _sort_jobs(told: _Told, evening: Evening, seen: set[CellKey]) -> None:
+    old = _old(evening)
     for job in evening.watched.plan.jobs:
         key = (str(job.pin.name), str(job.pin.version), job.target.name)
         if key in seen or not (job.id in evening.later or job.id in evening.waiting):
@@ -128,7 +131,7 @@ def _sort_jobs(told: _Told, evening: Evening, seen: set[CellKey]) -> None:
         why = evening.waiting[job.id].why if job.id in evening.waiting else evening.later[job.id]
         item = Item(
             name=key[0], version=key[1], target=key[2], reason=why, sets=evening.watched.users.get(job.id, ()),
-            seconds=evening.expected.get(job.id, 0.0),
+            seconds=evening.expected.get(job.id, 0.0), since=old[key].since if key in old else "",
         )  # fmt: skip
         (told.waiting if job.id in evening.waiting else told.deferred).append(item)
     for refusal in evening.watched.plan.refused:
@@ -148,7 +151,7 @@ def _sort_cells(told: _Told, evening: Evening, seen: set[CellKey]) -> None:
         for cell in one.wants:
             if cell.key in lacking:
                 wanting.setdefault(cell.key, []).append(one.watch.name)
-    old = {} if evening.before is None else {item.key: item for item in _lacking(evening.before)}
+    old = _old(evening)
     for key in sorted(lacking):
         cell = evening.watched.cells[key]
         if cell.state != "unknown":
@@ -192,6 +195,19 @@ def _unreadable(watched: Watched) -> Iterable[Fault]:
 def _lacking(night: Night) -> tuple[Item, ...]:
     """Return what had no wheel at the end of a night. What was built and lacks again lacks it anew."""
     return (*night.failing, *night.regressions, *night.deferred, *night.waiting, *night.hopeless)
+
+
+def _old(evening: Evening) -> dict[CellKey, Item]:
+    return {} if evening.before is None else {item.key: item for item in _lacking(evening.before)}
+
+
+def _told_as_failing(evening: Evening) -> frozenset[CellKey]:
+    """Return what readers of the last report know to fail: not what was only left for another night then."""
+    night = evening.before
+    if night is None:
+        return frozenset()
+    known = {item.key for item in (*night.failing, *night.regressions, *night.waiting, *night.hopeless)}
+    return frozenset(known | {item.key for item in night.deferred if item.since})
 
 
 def _ordered(items: Iterable[Item]) -> tuple[Item, ...]:

@@ -174,3 +174,43 @@ def test_a_long_list_is_cut_in_a_chat_only() -> None:
     told = json.loads(chat(night, ""))["text"]
     assert (told.count("\n• p"), "\n• and 15 more\n" in told) == (5, True)
     assert plain(night).count("\n  p") == 20
+
+
+def test_what_waits_after_a_failure_keeps_its_day_and_is_no_regression_when_it_is_tried_again() -> None:
+    ever = frozenset({("flaky", CP311.name)})
+    seen = watched(cell("flaky", "build"))
+    failed = (row("flaky", "failed", diagnosis=LACK),)
+    first = tell(START, Evening(watched=seen, rows=failed, ever=ever, day="2026-03-01"))
+    assert names(first.regressions) == ["flaky"]
+    verdict = {JOBS["flaky"].id: Retry(failures=2, why="failed 2 times in a row")}
+    second = tell(START, Evening(watched=seen, waiting=verdict, before=first, ever=ever, day="2026-03-02"))
+    assert [item.since for item in second.waiting] == ["2026-03-01"]
+    third = tell(START, Evening(watched=seen, rows=failed, before=second, ever=ever, day="2026-03-03"))
+    assert (third.regressions, [item.since for item in third.failing]) == ((), ["2026-03-01"])
+    assert third.changed is False
+
+
+@pytest.mark.parametrize("how", ["no-time", "cancelled"])
+def test_a_failure_that_there_was_no_time_for_is_as_old_as_before(how: str) -> None:
+    ever = frozenset({("bad", CP311.name)})
+    seen = watched(cell("bad", "build"))
+    failed = (row("bad", "failed", diagnosis=LACK),)
+    first = tell(START, Evening(watched=seen, rows=failed, ever=ever, day="2026-03-01"))
+    late = Evening(watched=seen, later={JOBS["bad"].id: "no time left tonight"}) if how == "no-time" else Evening(
+        watched=seen, rows=(row("bad", "cancelled"),)
+    )  # fmt: skip
+    second = tell(START, replace(late, before=first, ever=ever, day="2026-03-02"))
+    assert [item.since for item in second.deferred] == ["2026-03-01"]
+    third = tell(START, Evening(watched=seen, rows=failed, before=second, ever=ever, day="2026-03-03"))
+    assert (third.regressions, [item.since for item in third.failing], third.changed) == ((), ["2026-03-01"], False)
+
+
+def test_what_there_was_no_time_for_and_fails_the_next_night_is_news() -> None:
+    seen = watched(cell("late", "build"))
+    first = tell(START, Evening(watched=seen, later={JOBS["late"].id: "no time left tonight"}, day="2026-03-01"))
+    assert (first.changed, first.failed) == (True, False)
+    failed = (row("late", "failed", diagnosis=LACK),)
+    second = tell(START, Evening(watched=seen, rows=failed, before=first, day="2026-03-02"))
+    assert (names(second.failing), second.failed, second.worth("changes"), second.worth("failures")) == (["late"], True, True, True)
+    third = tell(START, Evening(watched=seen, rows=failed, before=second, day="2026-03-03"))
+    assert third.changed is False
