@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Self
 
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
 
     from farm.wire.assembly import Farm
 
-_AGAIN_S = 5.0
+_AGAIN_S = 1.0
 
 
 class Bell:
@@ -43,7 +44,11 @@ class Bell:
             self._farm.stop()
         if not self._over.is_set():
             self._farm.progress.say("nightly", "the grace is over: what still runs is ended")
-            self._farm.abandon()
+        while not self._over.is_set():
+            # What an engine that has not begun would be told is said to this thread, which nobody waits for.
+            with suppress(KeyboardInterrupt):
+                self._farm.abandon()
+            self._over.wait(_AGAIN_S)
 
     def _pauses(self) -> Iterator[None]:
         left = self._grace
