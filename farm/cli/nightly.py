@@ -200,7 +200,7 @@ def _told(farm: Farm, night: Night, given: Given) -> int:
 
         night = deliver(farm, night)
         if night.undelivered:
-            keep(farm, night)
+            night = keep(farm, night)
     if given.as_json:
         render.out(formatted(night, "json", farm.settings.public_url))
     elif worth:

@@ -79,16 +79,20 @@ def run_night(farm: Farm, asked: Asked, stage: Stage) -> Night | Busy:
     with farm.store.locks.night(said) as other:
         if other is not None:
             return _busy(other)
-        night = _Night(farm, asked, stage)
-        farm.records.nights.begin(farm.run, farm.clock.now())
-        found = night.run()
-        keep(farm, found)
-        return found
+        return keep(farm, _Night(farm, asked, stage).run())
 
 
-def keep(farm: Farm, night: Night) -> None:
-    """Write a night down as it has come out, or once more with what became of its delivery."""
-    farm.records.nights.end(night.id, night.state, farm.clock.now(), to_text(night))
+def keep(farm: Farm, night: Night) -> Night:
+    """Write a night down as it has come out, or once more with what became of its delivery; return it, broken where that fails.
+
+    A disk that is full at the end is no reason to keep quiet about what was built.
+    """
+    try:
+        farm.records.nights.end(night.id, night.state, farm.clock.now(), to_text(night))
+    except FarmError as error:
+        words = "; ".join(filter(None, (night.broken, f"the report is not kept: {_words(error)}")))
+        return replace(night, state="broken", broken=words, code=night.code if night.broken else error.exit_code)
+    return night
 
 
 def past(farm: Farm, prefix: str) -> tuple[Night, ...]:
@@ -120,8 +124,11 @@ class _Night:
 
     def run(self) -> Night:
         try:
+            if not self._asked.dry_run:
+                self._farm.records.nights.begin(self._farm.run, self._farm.clock.now())
             night = self._done()
         except FarmError as error:
+            # With what is known by then: what was built is told whatever went wrong afterwards.
             night = replace(self._night, state="broken", broken=_words(error), code=error.exit_code)
         except KeyboardInterrupt:
             night = replace(self._night, state="stopped", code=Interrupted.exit_code)
@@ -134,7 +141,7 @@ class _Night:
         ever = farm.records.nights.ever_built([str(job.pin.name) for job in course.watched.plan.jobs])
         course.work = choose(farm, course.watched, self._asked.budget)
         if not self._asked.dry_run:
-            self._build(course)
+            self._built(course)
         evening = Evening(
             watched=course.watched, rows=course.rows, later=course.work.later, waiting=course.work.waiting,
             expected=course.work.expected, before=before, ever=ever, day=day(farm.clock.now()),
@@ -142,7 +149,7 @@ class _Night:
         if self._asked.dry_run:
             evening = replace(evening, rows=self._planned(course))
         night = replace(self._night, expected_s=round(course.work.expected_s, 1), notes=farm.notes())
-        night = self._ended(tell(night, evening), course)
+        self._night = night = self._ended(tell(night, evening), course)
         if not (course.broken or course.stopped):
             night = self._tidied(night, course.watched)
         if course.broken is not None:
@@ -169,6 +176,15 @@ class _Night:
         return tuple(
             replace(row, state="build", reason="") for row in tally(jobs_rows(course.watched, course.work.jobs), machine.jobs)
         )
+
+    def _built(self, course: _Course) -> None:
+        """Build; what was built is told also where something goes wrong between two rounds or after them."""
+        try:
+            self._build(course)
+        except FarmError as error:
+            course.broken = course.broken or error
+        except KeyboardInterrupt:
+            course.stopped = True
 
     def _build(self, course: _Course) -> None:
         """Build; and where wheels say other dependencies than their sdists let guess, look again and build what is missing now."""

@@ -1,0 +1,109 @@
+"""What goes wrong after builds have ended: the report tells of them all the same."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+
+from farm.config import load
+from farm.engine.local import Finished, LocalEngine
+from farm.model.messages import Build, BuildDone
+from farm.model.watch import WatchSet
+from farm.wire import Farm
+from farm.wire.assembly import Silent
+from farm.wire.night import Asked, Busy, Stage, run_night
+from farm.wire.records import write_down
+from farm.work.build import build
+from tests.fakes import nouns
+from tests.fakes.work import make_bench
+from tests.functional.conftest import add_sdist, add_wheel
+from tests.functional.test_nightly import watch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from farm.model.job import Plan
+    from farm.model.messages import Command, Event
+    from farm.model.night import Night
+    from farm.ports import Progress
+    from tests.fakes.index_server import IndexServer
+    from tests.functional.conftest import Shell
+
+
+class Unlucky(Farm):
+    """Each build fails at once, and turns out to have other dependencies than was thought; then something happens."""
+
+    event = ""
+    bench_folder: Path
+
+    def execute(self, plan: Plan, progress: Progress) -> Finished:
+        bench = make_bench(self.bench_folder)
+        bench.builder.result = lambda request: nouns.failed(request.job.id)
+        ports = replace(bench.build_ports(), run=self.run, catalogue=self.catalogue, progress=progress)
+
+        def carry(command: Command) -> Event:
+            assert isinstance(command, Build)
+            return BuildDone(job=command.job.id, outcome=build(command, self.new_id(), ports))
+
+        finished = LocalEngine(carry, limit=1).run(plan, lambda changed: write_down(self, changed))
+        self.surprising.update(job.pin for job in plan.jobs)
+        if self.event == "set":
+            self.records.watches.add(WatchSet(name="app", sources=("elsewhere.txt",)), self.clock.now())
+        if self.event == "report":
+            with self.store.catalogue.database.write() as connection:
+                connection.execute(text("DROP TABLE nights"))
+        if self.event == "journal":
+            with self.store.catalogue.database.write() as connection:
+                connection.execute(text("DROP TABLE cells"))
+                connection.execute(text("DROP TABLE IF EXISTS runs"))
+        return finished
+
+
+@dataclass
+class Watcher:
+    """Somebody who presses Ctrl-C when the farm looks for the second time."""
+
+    impatient: bool
+    looks: int = 0
+
+    @contextmanager
+    def looking(self) -> Iterator[Progress]:
+        self.looks += 1
+        if self.impatient and self.looks == 2:
+            raise KeyboardInterrupt
+        yield Silent()
+
+    @contextmanager
+    def building(self) -> Iterator[Progress]:
+        yield Silent()
+
+
+def night(shell: Shell, index: IndexServer, tmp_path: Path, event: str) -> Night:
+    add_wheel(index, "setuptools", "80.0")
+    add_sdist(index, "first", "1.0", tmp_path)
+    watch(shell, app="first\n")
+    bench = tmp_path / "bench"
+    bench.mkdir()
+    watcher = Watcher(impatient=event == "key")
+    with Unlucky(load(shell.folder / "config.toml", home=shell.folder), shell.env) as farm:
+        farm.event, farm.bench_folder = event, bench
+        found = run_night(farm, Asked(), Stage(looking=watcher.looking, building=watcher.building))
+    assert not isinstance(found, Busy)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("event", "state", "code"), [("set", "broken", 2), ("key", "stopped", 130), ("report", "broken", 6), ("journal", "broken", 6)]
+)  # fmt: skip
+def test_what_was_done_is_told_whatever_happens_then(
+    shell: Shell, index: IndexServer, tmp_path: Path, event: str, state: str, code: int
+) -> None:
+    found = night(shell, index, tmp_path, event)
+    assert [item.name for item in found.failing] == ["first"]
+    assert (found.state, found.code, found.adds_up) == (state, code, True)
+    assert bool(found.broken) == (state == "broken")
