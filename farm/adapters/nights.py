@@ -49,6 +49,13 @@ class Nights:
         with self._database.read() as connection:
             return tuple(NightRecord(**row) for row in connection.execute(query).mappings())
 
+    def begun(self, limit: int = 30) -> tuple[NightRecord, ...]:
+        """Return at most `limit` nights, newest first, all without their reports, which may be long."""
+        table = tables.nights
+        query = select(table.c.id, table.c.started, table.c.ended, table.c.state).order_by(table.c.started.desc()).limit(limit)
+        with self._database.read() as connection:
+            return tuple(NightRecord(**row, report="") for row in connection.execute(query).mappings())
+
     def last(self) -> NightRecord | None:
         """Return the newest night that has a report."""
         table = tables.nights
@@ -64,11 +71,13 @@ class Nights:
         columns = (table.c.name, table.c.version, table.c.target, table.c.state, table.c.cause, table.c.started, table.c.ended)
         with self._database.read() as connection:
             for some in _portions(names):
-                query = select(*columns).where(table.c.name.in_(some)).order_by(table.c.id.desc())
-                for row in connection.execute(query):
+                each = (table.c.name, table.c.version, table.c.target)
+                place = func.row_number().over(partition_by=each, order_by=table.c.id.desc()).label("place")
+                every = select(*columns, table.c.id, place).where(table.c.name.in_(some), table.c.state != "building").subquery()
+                # A night tries a failure again by the hundreds: what a year has left behind stays in the database.
+                for row in connection.execute(select(every).where(every.c.place <= _KEPT_TRIES).order_by(every.c.id.desc())):
                     tries = found.setdefault((row.name, row.version, row.target), [])
-                    if len(tries) < _KEPT_TRIES and row.state != "building":
-                        tries.append(Try(state=row.state, cause=row.cause, ended=row.ended or row.started))
+                    tries.append(Try(state=row.state, cause=row.cause, ended=row.ended or row.started))
         return {key: tuple(tries) for key, tries in found.items()}
 
     def ever_built(self, names: Sequence[str]) -> frozenset[tuple[str, str]]:
@@ -106,7 +115,8 @@ class Nights:
             .group_by(downloads.c.filename, attempts.c.started, attempts.c.ended)
         )
         with self._database.read() as connection:
-            return float(sum(row.times * (row.ended - row.started).total_seconds() for row in connection.execute(query)))
+            # A clock that was set back in the middle of a build makes nobody lose time.
+            return float(sum(row.times * max(0.0, (row.ended - row.started).total_seconds()) for row in connection.execute(query)))
 
 
 class Retirements:

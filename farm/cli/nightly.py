@@ -244,7 +244,8 @@ def _show(context: Context, prefix: str, form: str) -> int:
     from farm.wire.night import past  # noqa: PLC0415 - the same
 
     with Farm(context.settings(), context.env) as farm:
-        found = past(farm, prefix)
+        # Only one can be running.
+        found = past(farm, prefix, 30 if prefix else 2)
         link = farm.settings.public_url
     if not prefix:
         found = tuple(night for night in found if night.state != "running")[:1]

@@ -119,7 +119,12 @@ def demands(farm: Farm, campaign: Campaign) -> tuple[Plan, dict[Pin, str], Board
 def with_campaigns(farm: Farm, watched: Watched) -> Watched:
     """Return what was watched with the jobs of the open campaigns after the sets' own, which have users and so go first."""
     for campaign in farm.records.campaigns.all(only_open=True):
-        made, lost, _ = demands(farm, campaign)
+        try:
+            made, lost, _ = demands(farm, campaign)
+        except FarmError as error:
+            # The sets, and the other campaigns, have their night all the same.
+            farm.note(f"campaign {campaign.name}: nothing is done for it: {error.reason}")
+            continue
         known = {job.id for job in watched.plan.jobs}
         fresh = tuple(job for job in made.jobs if job.id not in known)
         for pin, why in lost.items():

@@ -9,7 +9,7 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
 from farm.engine.tally import tally
-from farm.errors import FarmError, Interrupted
+from farm.errors import FarmError, Interrupted, StoreError
 from farm.model.job import Plan
 from farm.model.night import Night, day, from_text, to_text
 from farm.survey.night import Evening, jobs_rows, tell
@@ -95,13 +95,13 @@ def keep(farm: Farm, night: Night) -> Night:
     return night
 
 
-def past(farm: Farm, prefix: str) -> tuple[Night, ...]:
+def past(farm: Farm, prefix: str, limit: int = 30) -> tuple[Night, ...]:
     """Return the nights whose id begins so, newest first; "" finds the last ones. One that was killed has only its beginning."""
     if not (farm.root / "catalogue.sqlite").is_file():
         return ()
     return tuple(
         from_text(row.report) if row.report else Night(id=row.id, started=_text(row.started), state=row.state)
-        for row in farm.records.nights.find(prefix, 30)
+        for row in farm.records.nights.find(prefix, limit)
     )
 
 
@@ -118,6 +118,7 @@ class _Night:
         self._asked = asked
         self._stage = stage
         self._began = farm.clock.monotonic()
+        self._begun_building = self._began
         self._night = Night(
             id=farm.run, started=_text(farm.clock.now()), run=farm.run, dry_run=asked.dry_run, budget_s=asked.budget,
         )  # fmt: skip
@@ -127,7 +128,8 @@ class _Night:
             if not self._asked.dry_run:
                 self._farm.records.nights.begin(self._farm.run, self._farm.clock.now())
             night = self._done()
-        except FarmError as error:
+        except (FarmError, OSError) as raised:
+            error = _own(raised)
             # With what is known by then: what was built is told whatever went wrong afterwards.
             night = replace(self._night, state="broken", broken=_words(error), code=error.exit_code)
         except KeyboardInterrupt:
@@ -140,6 +142,8 @@ class _Night:
         course = _Course(watched=self._look())
         ever = farm.records.nights.ever_built([str(job.pin.name) for job in course.watched.plan.jobs])
         course.work = choose(farm, course.watched, self._asked.budget)
+        # However long the look took: a budget that it spent would never build anything.
+        self._begun_building = farm.clock.monotonic()
         if not self._asked.dry_run:
             self._built(course)
         evening = Evening(
@@ -181,8 +185,8 @@ class _Night:
         """Build; what was built is told also where something goes wrong between two rounds or after them."""
         try:
             self._build(course)
-        except FarmError as error:
-            course.broken = course.broken or error
+        except (FarmError, OSError) as error:
+            course.broken = course.broken or _own(error)
         except KeyboardInterrupt:
             course.stopped = True
 
@@ -219,8 +223,8 @@ class _Night:
         try:
             with self._stage.building() as progress, bell:
                 finished: Finished = farm.execute(Plan(jobs=work.jobs), progress)
-        except FarmError as error:
-            course.broken = error
+        except (FarmError, OSError) as error:
+            course.broken = _own(error)
             course.rows = (*course.rows, *(replace(row, state="cancelled", reason="the night broke off before") for row in rows))
             return
         told = {(row.name, row.version, row.target) for row in course.rows}
@@ -241,7 +245,7 @@ class _Night:
     def _left(self) -> float | None:
         if self._asked.budget is None:
             return None
-        return max(0.0, self._asked.budget - (self._farm.clock.monotonic() - self._began))
+        return max(0.0, self._asked.budget - (self._farm.clock.monotonic() - self._begun_building))
 
     def _ended(self, night: Night, course: _Course) -> Night:
         if course.broken is not None:
@@ -309,18 +313,19 @@ def _collected(farm: Farm, night: Night, watched: Watched) -> Night:
 
 
 def _before(farm: Farm) -> Night | None:
-    """Return the last night in which the sets were looked at."""
-    for row in farm.records.nights.find("", 30):
-        night = from_text(row.report) if row.report else None
-        if night is not None and night.sets:
+    """Return the last night in which the farm looked: at its sets, at what clients compile, at campaigns."""
+    for row in farm.records.nights.begun():
+        report = next((found.report for found in farm.records.nights.find(row.id, 1) if row.state != "running"), "")
+        night = from_text(report) if report else None
+        if night is not None and (night.sets or night.lacking or night.state == "ended"):
             return night
     return None
 
 
 def _saved(farm: Farm) -> tuple[str, float]:
-    """Return the days since the last night that was reported, whole ones only, and the seconds that downloads saved on them."""
+    """Return the days since the last night that came this far, whole ones only, and the seconds that downloads saved on them."""
     yesterday = farm.clock.now() - timedelta(days=1)
-    last = next((row for row in farm.records.nights.find("", 2) if row.id != farm.run), None)
+    last = next((row for row in farm.records.nights.begun(100) if row.state == "ended"), None)
     first = yesterday - timedelta(days=_FIRST_SAVED_DAYS - 1) if last is None else last.started
     if day(first) > day(yesterday):
         return "", 0.0
@@ -334,6 +339,14 @@ def _busy(said: str) -> Busy:
         return Busy(pid=int(found["pid"]), since=str(found["since"]))
     except (ValueError, KeyError, TypeError):
         return Busy(pid=0, since="")
+
+
+def _own(error: FarmError | OSError) -> FarmError:
+    """Return the farm's own failure; of one of the system's what the command line makes of it."""
+    if isinstance(error, FarmError):
+        return error
+    where = f": {error.filename}" if error.filename else ""
+    return StoreError(f"{error.strerror or error}{where}", solution="check the disk's room and permissions")
 
 
 def _words(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -63,11 +64,29 @@ def test_tries_are_newest_first_and_without_those_under_way(catalogue: Catalogue
     assert nights.ever_built(["demo", "other"]) == {("demo", "t")}
 
 
+def test_of_many_tries_the_last_are_read_for_each_version_and_target(catalogue: Catalogue) -> None:
+    for number in range(30):
+        attempt(catalogue, f"a{number:02}", "skipped" if number < 29 else "building", str(number))
+    found = Nights(catalogue.database).tries(["demo"])["demo", "1.0", "t"]
+    assert [each.cause for each in found] == [str(number) for number in range(28, 16, -1)]
+
+
+def test_nights_are_listed_without_their_reports(catalogue: Catalogue) -> None:
+    nights = Nights(catalogue.database)
+    for number in range(3):
+        nights.begin(str(number), NOON + timedelta(days=number))
+        nights.end(str(number), "ended", NOON + timedelta(days=number, hours=1), "{}")
+    assert [(night.id, night.report) for night in nights.begun(2)] == [("2", ""), ("1", "")]
+
+
 def test_downloads_save_what_the_build_took_each_time(catalogue: Catalogue, tmp_path: Path) -> None:
     record, _ = Wheelmaker(folder=tmp_path / "made").make("demo", "1.0", "")
     attempt(catalogue, record.attempt, "published", seconds=90.0)
-    catalogue.add_wheels([record])
+    backwards, _ = Wheelmaker(folder=tmp_path / "made").make("demo", "2.0", "")
+    attempt(catalogue, f"{record.attempt}x", "published", seconds=-90.0)
+    catalogue.add_wheels([record, replace(backwards, attempt=f"{record.attempt}x")])
     rows = [{"day": f"2026-03-0{day}", "filename": record.filename, "count": day} for day in (1, 2, 3)]
+    rows.append({"day": "2026-03-02", "filename": backwards.filename, "count": 1})
     with catalogue.database.write() as connection:
         connection.execute(insert(tables.downloads), [*rows, {"day": "2026-03-02", "filename": "foreign.whl", "count": 7}])
     assert Nights(catalogue.database).saved("2026-03-02", "2026-03-03") == 90.0 * 5
