@@ -65,16 +65,19 @@ def compose(letter: Letter) -> EmailMessage:
 
 def send(server: Server, letter: Letter) -> None:
     """Hand a letter in. UpstreamError when the server does not take it, for any of the addressees."""
-    message = compose(letter)
     senders = [address for _, address in getaddresses([letter.sender])]
     addressees = [address for _, address in getaddresses(list(letter.to))]
     try:
+        message = compose(letter)
         with _connected(server) as client:
             if server.user:
                 client.login(server.user, server.password)
             refused = client.send_message(message, from_addr=senders[0], to_addrs=addressees)
     except (smtplib.SMTPException, OSError) as error:
         raise UpstreamError(f"mail by {server.host}: {_told(error)}", solution="look at [nightly.mail] in config.toml") from error
+    except ValueError as error:
+        # A host that is none, a header or a password that cannot be written: the message could show it.
+        raise UpstreamError(f"mail by {server.host}: {type(error).__name__}", solution="look at [nightly.mail] in config.toml") from None
     if refused:
         names = ", ".join(sorted(refused))
         raise UpstreamError(f"mail by {server.host}: refused for {names}", solution="look at `to` under [nightly.mail] in config.toml")

@@ -21,12 +21,13 @@ def post(url: str, text: str, *, authorities: str = "", proxies: Mapping[str, st
 
     host = urlsplit(url).hostname or "?"
     proxy = (proxies or {}).get(urlsplit(url).scheme)
-    trust = ssl.create_default_context(cafile=authorities or None)
     try:
+        trust = ssl.create_default_context(cafile=authorities or None)
         # What proxies the environment names was read by whoever calls this.
         with httpx.Client(verify=trust, proxy=proxy, trust_env=False, timeout=_TIMEOUT) as client:
             answer = client.post(url, content=text.encode(), headers={"Content-Type": "application/json", "User-Agent": "farm"})
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+        # A ValueError is one of a URL, of the proxy's too, which the message would show.
         raise UpstreamError(f"webhook at {host}: {type(error).__name__}", solution=_SOLUTION) from None
     if not answer.is_success:
         said = " ".join(answer.text.split())[:200]

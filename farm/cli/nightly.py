@@ -56,10 +56,6 @@ class _Clock(click.ParamType[tuple[int, int]]):
         return int(found[1]), int(found[2])
 
 
-DURATION = _Duration()
-"""An option's type: seconds of "90m", "3h", or 0."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
     """The command line of one `farm nightly`."""
@@ -193,7 +189,6 @@ def _busy(busy: Busy, given: Given, *, verbose: bool) -> int:
 
 def _told(farm: Farm, night: Night, given: Given) -> int:
     worth = night.worth(farm.settings.night_report) or night.dry_run
-    broken = _write(night, given.reports, farm.settings.public_url)
     if worth and not night.dry_run:
         from farm.wire.delivery import deliver  # noqa: PLC0415 - seldom needed
         from farm.wire.night import keep  # noqa: PLC0415 - the same
@@ -201,6 +196,7 @@ def _told(farm: Farm, night: Night, given: Given) -> int:
         night = deliver(farm, night)
         if night.undelivered:
             night = keep(farm, night)
+    broken = _write(night, given.reports, farm.settings.public_url)
     if given.as_json:
         render.out(formatted(night, "json", farm.settings.public_url))
     elif worth:
@@ -230,13 +226,14 @@ def formatted(night: Night, form: str, link: str) -> str:
 
 
 def _write(night: Night, paths: Sequence[Path], link: str) -> StoreError | None:
-    """Write the reports; what cannot be written is told when the rest is done."""
+    """Write the reports; one that cannot be written is told when the rest is done."""
+    broken = None
     for path in paths:
         try:
             path.write_text(f"{formatted(night, path.suffix[1:], link)}\n", encoding="utf-8")
         except OSError as error:
-            return StoreError(f"--report {path}: {error.strerror or error}", solution="choose another file, or free space")
-    return None
+            broken = StoreError(f"--report {path}: {error.strerror or error}", solution="choose another file, or free space")
+    return broken
 
 
 def _show(context: Context, prefix: str, form: str) -> int:

@@ -170,7 +170,8 @@ class Night:
 def to_text(night: Night) -> str:
     """Return a night as JSON, with `schema` and what follows from the rest for readers that only read."""
     told = {"schema": SCHEMA, **asdict(night), "changed": night.changed, "failed": night.failed}
-    return json.dumps(told, ensure_ascii=False, indent=2)
+    # Halves of surrogate pairs, as of a file's name, are in no encoding.
+    return json.dumps(told, ensure_ascii=False, indent=2).encode("utf-8", "replace").decode()
 
 
 def from_text(text: str) -> Night:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from farm.serve.night_text import describe, facts, headline, sections
+from farm.serve.night_text import describe, facts, headline, rest, sections, shown
 
 if TYPE_CHECKING:
     from farm.model.night import Item, Night
@@ -32,17 +32,19 @@ body { margin: 0; background: #ffffff; color: #1b1b1b; }
 """
 
 
-def page(night: Night, link: str = "") -> str:
-    """Return the page; `link` is the farm's own address, "" where nobody knows it."""
+def page(night: Night, link: str = "", most: int | None = None) -> str:
+    """Return the page; `link` is the farm's own address, "" where nobody knows it; `most` items of each part."""
     title = escape(headline(night))
     body = [f'<h1 style="font-size:21px;margin:0 0 4px">{title}</h1>', _when(night), _figures(night)]
-    body += map(_section, sections(night))
+    for section in sections(night, most):
+        body.append(_section(section))
+        body += [f"<p>{escape(told)}</p>"] if (told := rest(section, night)) else []
     if night.notes:
         notes = "".join(f"<li>{escape(note)}</li>" for note in night.notes)
         body.append(f'<h2 style="font-size:17px;margin:22px 0 6px">Notes</h2><ul style="padding-left:20px">{notes}</ul>')
     if link:
         body.append(f'<p><a href="{escape(link)}">The farm\'s index</a></p>')
-    content = "\n".join(body)
+    content = shown("\n".join(body))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from farm.model.night import Fault
@@ -14,25 +14,31 @@ if TYPE_CHECKING:
 
 _MOST_IN_CHAT = 5
 # What Markdown and chats would take for markup.
-_MARKS = re.compile(r"([\\`*_{}\[\]<>|#~])")
+_MARKS = re.compile(r"([\\`*_{}\[\]<>|#~&])")
+# What a compiler or a build script prints to colour a terminal, or to mislead who reads it: C0, DEL and C1, and what turns text round
+# (Unicode Standard Annex 9, explicit formatting). A half of a surrogate pair has no encoding.
+_UNSHOWN = re.compile(
+    "\x1b\\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A part of the report: items or faults under a title. `bad` for what a person should look at."""
+    """A part of the report: items or faults under a title. `bad` for what a person should look at; `left` counts what is not told."""
 
     title: str
     items: tuple[Item, ...] = ()
     faults: tuple[Fault, ...] = ()
     bad: bool = False
+    left: int = 0
 
     @property
     def count(self) -> int:
-        return len(self.items) + len(self.faults)
+        return len(self.items) + len(self.faults) + self.left
 
 
-def sections(night: Night) -> tuple[Section, ...]:
-    """Return the parts that have something in them, what needs a person first."""
+def sections(night: Night, most: int | None = None) -> tuple[Section, ...]:
+    """Return the parts that have something in them, what needs a person first; of each at most so many items."""
     broken = (Fault(subject="farm", text=night.broken),) if night.broken else ()
     every = (
         Section(title="The night broke off", faults=broken, bad=True),
@@ -48,7 +54,17 @@ def sections(night: Night) -> tuple[Section, ...]:
         Section(title="Back: upstream's wheel is gone", items=night.returned),
         Section(title="Not delivered", faults=night.undelivered, bad=True),
     )
-    return tuple(section for section in every if section.count)
+    return tuple(section if most is None else _cut(section, most) for section in every if section.count)
+
+
+def _cut(section: Section, most: int) -> Section:
+    items, faults = section.items[:most], section.faults[:most]
+    return replace(section, items=items, faults=faults, left=section.count - len(items) - len(faults))
+
+
+def rest(section: Section, night: Night) -> str:
+    """Return what stands for what a section does not tell, "" where it tells all."""
+    return f"and {section.left} more: farm report {night.id}" if section.left else ""
 
 
 def headline(night: Night) -> str:
@@ -65,6 +81,10 @@ def headline(night: Night) -> str:
         told.insert(0, "broke off")
     elif night.state == "stopped":
         told.insert(0, "stopped")
+    elif night.state == "running":
+        told.insert(0, "has not ended yet")
+    elif night.state == "killed":
+        told.insert(0, "was killed before it could report")
     return f"farm nightly: {', '.join(told) or 'nothing has changed'}"
 
 
@@ -116,17 +136,18 @@ def markdown(night: Night) -> str:
     return "\n".join(lines) + "\n"
 
 
-def plain(night: Night) -> str:
-    """Return the report as text for a terminal and for cron's mail."""
+def plain(night: Night, most: int | None = None) -> str:
+    """Return the report as text for a terminal and for mail; `most` items of each part."""
     lines = [headline(night), *(f"  {what}: {figure}" for what, figure in facts(night))]
-    for section in sections(night):
+    for section in sections(night, most):
         lines += ["", f"{section.title} ({section.count})"]
         for item in section.items:
             lines.append(f"  {item}: {_flat(describe(item))}")
             if item.line:
                 lines.append(f"    {_flat(item.line)}")
-        lines += [f"  {fault.subject}: {_flat(fault.text)}" for fault in section.faults]
-    lines += [f"note: {note}" for note in night.notes]
+        lines += [f"  {_flat(fault.subject)}: {_flat(fault.text)}" for fault in section.faults]
+        lines += [f"  {told}"] if (told := rest(section, night)) else []
+    lines += [f"note: {_flat(note)}" for note in night.notes]
     return "\n".join(lines)
 
 
@@ -170,5 +191,10 @@ def _chatted(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def shown(text: str) -> str:
+    """Return text without what no reader can see: control characters, the colours of terminals, what turns text round."""
+    return _UNSHOWN.sub("", text)
+
+
 def _flat(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(shown(text).split())

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from farm.wire.assembly import Farm
 
 _PAUSE_S = 10.0
+# What a person reads of one part in a mail, and what mail servers surely take (10 MB is usual, and Base64 adds a third).
+_MOST = 200
+_LARGEST = 5_000_000
 
 
 def deliver(farm: Farm, night: Night, *, pause: float = _PAUSE_S) -> Night:
@@ -67,10 +70,16 @@ def _mail(farm: Farm, night: Night) -> None:
         authorities=str(certificates(farm.pip, farm.env)) if settings.mail_tls != "none" else "",
     )  # fmt: skip
     letter = Letter(
-        sender=settings.mail_from or settings.mail_to[0], to=settings.mail_to, subject=headline(night), text=plain(night),
-        html=page(night, settings.public_url), date=farm.clock.now(), attached=((f"night-{night.id}.json", to_text(night)),),
+        sender=settings.mail_from or settings.mail_to[0], to=settings.mail_to, subject=headline(night), text=plain(night, _MOST),
+        html=page(night, settings.public_url, _MOST), date=farm.clock.now(), attached=_attached(night),
     )  # fmt: skip
     send(server, letter)
+
+
+def _attached(night: Night) -> tuple[tuple[str, str], ...]:
+    """Return the report as JSON where mail servers take it."""
+    text = to_text(night)
+    return ((f"night-{night.id}.json", text),) if len(text) < _LARGEST else ()
 
 
 def _webhook(farm: Farm, night: Night) -> None:
@@ -83,12 +92,17 @@ def _webhook(farm: Farm, night: Night) -> None:
 
 def _proxies(url: str, env: Mapping[str, str]) -> dict[str, str]:
     """Return the proxies for a URL by scheme, as the environment has them; none for hosts in no_proxy."""
-    host = (urlsplit(url).hostname or "").lower()
+    try:
+        host = (urlsplit(url).hostname or "").lower()
+    except ValueError:
+        reason = "nightly.webhook: expected a URL, found something else, which is not shown"
+        raise UsageError(reason, solution="see docs/nightly.md") from None
     exempt = [name.strip().lstrip(".").lower() for name in (env.get("no_proxy") or env.get("NO_PROXY") or "").split(",") if name.strip()]
     if "*" in exempt or any(f".{host}".endswith(f".{name}") for name in exempt):
         return {}
     found = {scheme: env.get(f"{scheme}_proxy") or env.get(f"{scheme.upper()}_PROXY") for scheme in ("http", "https")}
-    return {scheme: proxy for scheme, proxy in found.items() if proxy}
+    # As curl and pip read it: a proxy without a scheme is one for HTTP.
+    return {scheme: proxy if "://" in proxy else f"http://{proxy}" for scheme, proxy in found.items() if proxy}
 
 
 def secret(place: str, env: Mapping[str, str], key: str) -> str:

@@ -222,3 +222,18 @@ def test_an_index_that_is_down_is_told_once_and_makes_nothing_missing(served: Sh
     assert (again.code, again.out) == (3, "")
     index.failures.clear()
     assert (served.run("nightly").code, served.run("report", "--format", "json").json["there"]) == (0, 2)
+
+
+def test_a_report_that_cannot_be_written_keeps_no_other_from_it(served: Shell) -> None:
+    (served.folder / "first.md").symlink_to(served.folder / "nowhere" / "first.md")
+    done = served.run("nightly", "--report", "first.md", "--report", "second.md")
+    assert (done.code, "--report first.md: " in done.err) == (6, True)
+    assert "there before" in (served.folder / "second.md").read_text()
+
+
+def test_the_last_report_of_a_night_that_was_killed_says_so(gaps: Shell, tmp_path: Path) -> None:
+    with slow(gaps, tmp_path / "bench") as process:
+        process.kill()
+        process.wait(timeout=20)
+    with slow(gaps, tmp_path / "another"):
+        assert "was killed before it could report" in gaps.run("report").out

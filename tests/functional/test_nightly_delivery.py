@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -170,3 +170,51 @@ def test_a_night_sends_its_report_once_and_keeps_it_when_nobody_takes_it(served:
     lost = served.run("nightly", unset=("HOOK",))
     assert "no variable HOOK" in lost.err
     assert "no variable HOOK" in served.run("report").out
+
+
+@pytest.mark.parametrize(
+    ("config", "env"),
+    [
+        ('[nightly]\nwebhook = "http://[::1/secret"\n', {}),
+        ('[nightly]\nwebhook = "http://localhost/secret"\n', {"http_proxy": "ftp://user:secret@127.0.0.1:9"}),
+        ('[nightly]\nwebhook = "https://localhost/secret"\n', {"SSL_CERT_FILE": "/nowhere/secret.pem"}),
+        ('[nightly.mail]\nto = ["ops@example.org"]\nhost = "mail..example"\ntls = "none"\n', {}),
+        ('[nightly.mail]\nto = ["ops@example.org"]\nhost = "localhost"\nport = 9\ntls = "none"\n', {}),
+    ],
+)
+def test_whatever_is_wrong_with_the_way_is_told_and_raises_nothing(tmp_path: Path, config: str, env: dict[str, str]) -> None:
+    (fault,) = delivered(tmp_path, config, **env).undelivered
+    assert fault.text
+    assert "/secret" not in f"{fault.subject} {fault.text}".replace("/nowhere/secret.pem", "")
+    assert ":secret@" not in fault.text
+
+
+def test_a_password_that_cannot_be_sent_is_told_without_it(tmp_path: Path) -> None:
+    certificate = self_signed(tmp_path)
+    login = ('user = "farm"', 'password = "env:SECRET"', 'tls = "tls"')
+    trust = str(tmp_path / "ca.pem")
+    with SmtpServer(tls="tls", certificate=certificate) as server:
+        (fault,) = delivered(tmp_path, mail(server, *login), SECRET="pässword", SSL_CERT_FILE=trust, PIP_CERT=trust).undelivered
+    assert "UnicodeEncodeError" in fault.text
+    assert "ssword" not in fault.text.replace("password", "")
+
+
+def test_a_proxy_without_a_scheme_is_asked(tmp_path: Path) -> None:
+    with webhook() as proxy:
+        night = delivered(
+            tmp_path, '[nightly]\nwebhook = "http://hooks.example/T0"\n', http_proxy=proxy.url.removeprefix("http://").partition("/")[0]
+        )
+    assert (night.undelivered, proxy.paths) == ((), ["http://hooks.example/T0"])
+
+
+def test_a_report_of_ten_thousand_is_a_letter_that_a_server_takes(tmp_path: Path) -> None:
+    reason = "build: a header is missing, " * 10
+    many = tuple(Item(name=f"p{number}", version="1.0", target="cp311-manylinux_2_36_x86_64", reason=reason) for number in range(10_000))
+    with SmtpServer() as server:
+        (tmp_path / "config.toml").write_text(f'targets = ["cp311-manylinux_2_36_x86_64"]\n{mail(server, PLAIN)}')
+        given = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "PIP_INDEX_URL": "http://127.0.0.1:9/simple"}
+        with Farm(load(tmp_path / "config.toml", home=tmp_path), given) as farm:
+            assert deliver(farm, replace(NIGHT, failing=many), pause=0.0).undelivered == ()
+    (letter,) = server.letters
+    assert len(letter.message.as_bytes()) < 1_000_000
+    assert "10000 failing" in letter.message["Subject"]

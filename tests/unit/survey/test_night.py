@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import pytest
 
 from farm.model.job import Plan, Refusal
-from farm.model.night import Item, Night, from_text, to_text
+from farm.model.night import Fault, Item, Night, from_text, to_text
 from farm.model.outcome import Diagnosis
 from farm.model.report import Problem, Row, State, Tried
 from farm.model.watch import Look, SetSeen, Watched, WatchedCell, WatchSet
@@ -18,6 +19,11 @@ from farm.serve.night_text import chat, headline, markdown, plain
 from farm.survey.night import Evening, tell
 from farm.survey.retry import Retry
 from tests.fakes.nouns import CP311, job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from farm.model.night import NightState
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 START = Night(id="20260301-023000-abcdef", started="2026-03-01T02:30:00+00:00", state="ended")
@@ -214,3 +220,42 @@ def test_what_there_was_no_time_for_and_fails_the_next_night_is_news() -> None:
     assert (names(second.failing), second.failed, second.worth("changes"), second.worth("failures")) == (["late"], True, True, True)
     third = tell(START, Evening(watched=seen, rows=failed, before=second, day="2026-03-03"))
     assert third.changed is False
+
+
+def test_a_long_part_of_a_mail_says_how_much_it_leaves_out() -> None:
+    many = tuple(Item(name=f"p{number}", version="1", target="t") for number in range(10_000))
+    night = replace(START, failing=many)
+    for told in (plain(night, 200), page(night, "", 200)):
+        assert told.count("p199") == 1
+        assert "p200" not in told
+        assert "Still failing (10000)" in told
+        assert f"and 9800 more: farm report {START.id}" in told
+    assert len(page(night, "", 200)) < 200_000
+    assert "more: farm report" not in page(night)
+
+
+@pytest.mark.parametrize("form", [page, markdown, plain, lambda night: json.loads(chat(night, ""))["text"]])
+def test_what_only_a_terminal_would_heed_is_in_no_report(form: Callable[[Night], str]) -> None:
+    nasty = "\x1b[31mred\x1b[0m\x07 \u202eback\x9b2J half \ud800"
+    item = Item(name="demo", version="1", target="t", reason=nasty, line=nasty)
+    told = form(replace(START, failing=(item,), notes=(nasty,), unreadable=(Fault(subject=nasty, text=nasty),)))
+    assert "red" in told
+    assert not {"\x1b", "\x07", "\u202e", "\x9b", "\ud800"} & set(told)
+    told.encode()
+
+
+def test_markdown_shows_entities_as_they_were_written() -> None:
+    assert "a\\&lt;b" in markdown(replace(START, notes=("a&lt;b",)))
+
+
+def test_a_note_of_two_lines_is_one_in_a_text() -> None:
+    assert plain(replace(START, notes=("app: gone\nto do: look",))).endswith("\nnote: app: gone to do: look")
+
+
+def test_what_has_no_encoding_can_be_kept() -> None:
+    to_text(replace(START, notes=("half \ud800",))).encode()
+
+
+@pytest.mark.parametrize(("state", "words"), [("killed", "was killed before it could report"), ("running", "has not ended yet")])
+def test_a_night_that_has_no_report_is_not_said_to_be_quiet(state: NightState, words: str) -> None:
+    assert headline(Night(id="a", started="2026-03-01T02:30:00+00:00", state=state)) == f"farm nightly: {words}"
