@@ -32,6 +32,11 @@ class Crontab:
         """Return the table, "" where the user has none."""
         done = run(Command(argv=(self._path, "-l"), env=self._env, timeout=_TIMEOUT))
         if done.ok:
+            if "\ufffd" in done.stdout:
+                raise UsageError(
+                    "cron's table: expected UTF-8, found other bytes, which would be lost when it is written back",
+                    solution="save it as UTF-8 (crontab -e), or add by hand the line that --dry-run shows",
+                )
             return done.stdout
         # POSIX leaves the code for an absent table open; every cron says so in these words.
         if "no crontab" in done.stderr.lower():

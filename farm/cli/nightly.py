@@ -75,7 +75,7 @@ class Given:
         """Return what a line in cron says again."""
         found: list[str] = []
         if self.budget is not None:
-            found += ["--budget", f"{self.budget:.0f}s" if self.budget else "0"]
+            found += ["--budget", f"{self.budget:.3f}".rstrip("0").rstrip(".") + "s" if self.budget else "0"]
         if self.jobs:
             found += ["--jobs", str(self.jobs)]
         for path in self.reports:
@@ -282,12 +282,15 @@ def _schedule(context: Context, given: Given) -> int:
         raise UsageError("--system is for systemd", solution="leave it out: cron has a table for each user")
     _check(given.reports)
     # What it would say every night is worth saying now.
-    context.settings()
+    settings = context.settings()
     wish = Wish(
         kind=kind, options=given.options(), hour=given.at[0], minute=given.at[1], config=context.path(), system=given.system
     )
     if given.install:
         _tell_installed(install(wish, context.env, dry_run=given.dry_run))
+        for key, place in (("nightly.webhook", settings.night_webhook), ("nightly.mail.password", settings.mail_password)):
+            if place.startswith("env:"):
+                render.err(f"note: {key} is in the variable {place[4:]}, which {kind} does not set: put it into a file (file:PATH)")
     else:
         _tell_installed(uninstall(wish, context.env, dry_run=given.dry_run))
     return 0

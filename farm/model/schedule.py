@@ -39,7 +39,7 @@ def cron_line(entry: Entry) -> str:
 def with_line(table: str, entry: Entry) -> str:
     """Return cron's table with the entry's line, in the place of an earlier one of the same configuration."""
     own = entry.mark.replace("%", "\\%")
-    lines = table.splitlines()
+    lines = _lines(table)
     line = cron_line(entry)
     places = [number for number, text in enumerate(lines) if text.endswith(own)]
     if not places:
@@ -53,7 +53,13 @@ def with_line(table: str, entry: Entry) -> str:
 def without_line(table: str, mark: str) -> str:
     """Return cron's table without the lines of this mark, byte for byte the same elsewhere."""
     own = mark.replace("%", "\\%")
-    return "".join(line for line in table.splitlines(keepends=True) if not line.rstrip("\n").endswith(own))
+    kept = [line for line in _lines(table) if not line.endswith(own)]
+    return table if len(kept) == len(_lines(table)) else "".join(f"{line}\n" for line in kept)
+
+
+def _lines(table: str) -> list[str]:
+    # Not splitlines: a form feed, or a line separator in a comment, ends no line of cron's.
+    return table.removesuffix("\n").split("\n") if table else []
 
 
 def service(entry: Entry) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 Kind = Literal["cron", "systemd"]
 
 _NEEDED = (
-    "PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "DOCKER_HOST", "PIP_CONFIG_FILE", "PIP_CERT", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL",
+    "PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC", "DOCKER_HOST", "PIP_CONFIG_FILE", "PIP_CERT", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL",
     "PIP_TRUSTED_HOST", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "XDG_CONFIG_HOME",
 )  # fmt: skip
 # Debian's cron takes no longer command (MAX_COMMAND of its cron.h).
@@ -69,10 +68,15 @@ def uninstall(wish: Wish, env: Mapping[str, str], *, dry_run: bool) -> Installed
 def _entry(wish: Wish, env: Mapping[str, str]) -> tuple[Entry, tuple[str, ...]]:
     config = str(wish.config.resolve()) if wish.config else ""
     argv = (sys.executable, "-m", "farm", *(("--config", config) if config else ()), "nightly", *wish.options)
-    given = {name: env[name] for name in _NEEDED if env.get(name)}
+    for word in argv:
+        if not word.isprintable():
+            raise UsageError(f"expected a path that fits on a line, found {word!r}", solution="give the file or the folder another name")
+    # systemd.exec(5): units of the machine have no home unless they name a user.
+    needed = (*_NEEDED, "HOME") if wish.system else _NEEDED
+    given = {name: env[name] for name in needed if env.get(name)}
     # Beside an installed farm nothing of this is needed.
     given |= {"PYTHONPATH": env["PYTHONPATH"]} if env.get("PYTHONPATH") else {}
-    secret = tuple(name for name, value in given.items() if _has_credentials(value))
+    secret = tuple(name for name, value in given.items() if _has_credentials(name, value))
     environment = tuple((name, value) for name, value in given.items() if name not in secret)
     entry = Entry(
         argv=argv, hour=wish.hour, minute=wish.minute, environment=environment, config=config or "the defaults", system=wish.system
@@ -80,8 +84,19 @@ def _entry(wish: Wish, env: Mapping[str, str]) -> tuple[Entry, tuple[str, ...]]:
     return entry, secret
 
 
-def _has_credentials(value: str) -> bool:
-    return any("@" in urlsplit(word).netloc for word in re.split(r"\s+", value) if "://" in word)
+def _has_credentials(name: str, value: str) -> bool:
+    """A URL's user is one too, as tokens are written so; but not of ssh://, where it is an account. Proxies may lack their scheme."""
+    words = [word if "://" in word else f"//{word}" for word in value.split() if "://" in word or name.lower().endswith("_proxy")]
+    return any(_is_secret(word) for word in words)
+
+
+def _is_secret(url: str) -> bool:
+    try:
+        found = urlsplit(url)
+    except ValueError:
+        # Nobody knows what is in it.
+        return True
+    return found.password is not None if found.scheme == "ssh" else "@" in found.netloc
 
 
 def _install_cron(entry: Entry, env: Mapping[str, str], notes: tuple[str, ...], *, dry_run: bool) -> Installed:

@@ -169,3 +169,65 @@ def test_what_cannot_be_meant_is_refused(shell: Shell, programs: Path, arguments
     del programs
     done = shell.run("nightly", "--install", "cron", *arguments)
     assert (done.code, told in " ".join(done.err.split())) == (2, True), done.err
+
+
+def test_other_lines_stay_whatever_is_in_them(shell: Shell, programs: Path) -> None:
+    del programs
+    others = "# a\x0cb\n# c\u2028d\n\n0 1 * * * echo e\x85f\n"
+    table(shell).write_text(others, encoding="utf-8", newline="")
+    for _ in range(2):
+        assert shell.run("nightly", "--install", "cron").code == 0
+    assert table(shell).read_bytes().decode().startswith(others)
+    assert table(shell).read_bytes().decode().count("\n") == 5
+    assert shell.run("nightly", "--uninstall", "cron").code == 0
+    assert table(shell).read_bytes().decode() == others
+
+
+def test_a_table_that_could_not_be_written_back_as_it_was_is_left_alone(shell: Shell, programs: Path) -> None:
+    del programs
+    table(shell).write_bytes(b"# caf\xe9\n")
+    done = shell.run("nightly", "--install", "cron")
+    assert (done.code, "expected UTF-8" in done.err) == (2, True)
+    assert table(shell).read_bytes() == b"# caf\xe9\n"
+
+
+@pytest.mark.parametrize("kind", ["cron", "systemd"])
+def test_a_path_that_would_add_a_line_is_refused(shell: Shell, programs: Path, kind: str) -> None:
+    del programs
+    folder = shell.folder / "a\n* * * * * root"
+    folder.mkdir()
+    odd = Shell(folder=folder, env=shell.env)
+    odd.write("config.toml", "")
+    done = odd.run("nightly", "--install", kind)
+    assert (done.code, "a path that fits on a line" in done.err) == (2, True)
+    assert not table(shell).exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "stays"),
+    [("https_proxy=me:hunter2@proxy.invalid:3128", False), ("https_proxy=proxy.invalid:3128", True),
+     ("PIP_INDEX_URL=https://hunter2@index.invalid/simple", False), ("PIP_EXTRA_INDEX_URL=https://[hunter2", False),
+     ("DOCKER_HOST=ssh://me@builder.invalid", True), ("DOCKER_HOST=ssh://me:hunter2@builder.invalid", False)],
+)  # fmt: skip
+def test_only_what_is_secret_is_left_out(shell: Shell, programs: Path, setting: str, *, stays: bool) -> None:
+    del programs
+    name, _, value = setting.partition("=")
+    shell.env[name] = value
+    done = shell.run("nightly", "--install", "cron")
+    assert done.code == 0, done.err
+    assert (setting in table(shell).read_text(), f"{name} has credentials" in done.err) == (stays, not stays)
+    assert "hunter2" not in done.out + done.err + table(shell).read_text()
+
+
+def test_a_secret_in_a_variable_that_nobody_will_set_is_told(shell: Shell, programs: Path) -> None:
+    del programs
+    shell.write("config.toml", (shell.folder / "config.toml").read_text() + '[nightly]\nwebhook = "env:HOOK"\n')
+    shell.env["HOOK"] = "http://127.0.0.1:9/hunter2"
+    done = shell.run("nightly", "--install", "cron")
+    assert "nightly.webhook is in the variable HOOK, which cron does not set" in done.err
+    assert "hunter2" not in done.out + done.err + table(shell).read_text()
+
+
+def test_a_budget_of_less_than_a_second_is_no_budget_without_bound(shell: Shell, programs: Path) -> None:
+    del programs
+    assert "--budget 0.4s" in shell.run("nightly", "--budget", "0.4s", "--install", "cron").out
