@@ -52,7 +52,8 @@ def retry(past: Sequence[Try], now: datetime) -> Retry:
     told = f"failed {number} time{'s' if number > 1 else ''} in a row, last {failures[0].ended:%Y-%m-%d}: {failures[0].cause}"
     days = min(_LONGEST_DAYS, 2 ** min(number - 2, 10)) if number > 1 else 0
     due = failures[0].ended + timedelta(days=days)
-    if number > 1 and now < due - _SLACK:
+    # What failed tomorrow did so by a clock that was wrong, and would wait for it to come true.
+    if number > 1 and failures[0].ended - _SLACK <= now < due - _SLACK:
         return Retry(failures=number, wait_until=due, why=f"{told}; tried again from {due:%Y-%m-%d} on")
     return Retry(again=True, failures=number, why=f"{told}; tried again")
 

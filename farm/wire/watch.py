@@ -65,7 +65,8 @@ def look(farm: Farm, chosen: Sequence[WatchSet], say: Callable[[str, str], None]
     watches.keep(seen)
     watches.keep_cells(cells, farm.clock.now(), whole=whole)
     if whole:
-        watches.forget_others(everything)
+        # One that was registered meanwhile is nobody's to forget.
+        watches.forget_others(everything | {each.name for each in watches.registered()})
     return Watched(sets=seen, plan=plan, users=users, cells=cells, notes=tuple(dict.fromkeys((*farm.notes(), *plan.notes))))
 
 

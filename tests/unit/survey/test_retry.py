@@ -54,3 +54,9 @@ def test_a_failure_that_is_remembered_takes_no_time_to_speak_of() -> None:
     assert lasting(tries(("interrupted", "", 0.1), ("failed", "compile-error", 1.0)))
     assert not lasting(tries(("failed", "network", 1.0)))
     assert not lasting(())
+
+
+def test_a_failure_of_the_future_makes_nothing_wait_for_it() -> None:
+    years = [("failed", "network", -3650.0), ("failed", "network", -3649.0)]
+    assert retry(tries(*years), NOW).again
+    assert not retry(tries(("failed", "network", -0.1), ("failed", "network", 1.0)), NOW).again, "a clock that is a little late is right"
