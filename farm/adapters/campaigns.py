@@ -57,6 +57,14 @@ class Campaigns:
         with self._database.write() as connection:
             connection.execute(update(_TABLE).where(_TABLE.c.name == name, _TABLE.c.closed.is_(None)).values(closed=now))
 
+    def built(self) -> set[tuple[str, str]]:
+        """Return (name, version) of all that was built for the targets of open campaigns."""
+        attempts = tables.attempts
+        targets = select(_TABLE.c.target).where(_TABLE.c.closed.is_(None))
+        query = select(attempts.c.name, attempts.c.version).where(attempts.c.target.in_(targets), attempts.c.state == "published")
+        with self._database.read() as connection:
+            return {(row.name, row.version) for row in connection.execute(query.distinct())}
+
     def wishes(self) -> tuple[Wish, ...]:
         """Return every project that some set wants, by name, whatever it is wanted for."""
         per_version = select(_WANTED.c.name, _WANTED.c.version).distinct().order_by(_WANTED.c.name)

@@ -78,7 +78,8 @@ def gc(farm: Farm, *, dry_run: bool, keep: float | None) -> Collected:
 def read_roots(farm: Farm, watches: Sequence[WatchSet]) -> Named:
     """Return what the configured roots name: locks as they are, requirements as they resolve for the configured targets now.
 
-    Watch sets name what they wanted at their last good look, so that one that cannot be read today loses nothing.
+    Watch sets name what they wanted at their last good look, so that one that cannot be read today loses nothing. What was built for
+    the target of an open campaign is kept too: nobody uses it yet, and the next night would build it again.
     """
     # Without a config.toml there are no roots, so its folder is known.
     folder = Path(farm.settings.source).resolve().parent
@@ -115,7 +116,8 @@ def _watched(farm: Farm, watches: Sequence[WatchSet]) -> set[tuple[NormalizedNam
                 f"watch set {each.name}: nothing is collected, as it was never read, so nobody knows what it wants",
                 solution=f"`farm watch check {each.name}`, or remove the set",
             )
-    return {(canonicalize_name(name), Version(version)) for name, version in farm.records.watches.pins()}
+    pins = farm.records.watches.pins() | farm.records.campaigns.built()
+    return {(canonicalize_name(name), Version(version)) for name, version in pins}
 
 
 def _matching(pattern: str, folder: Path) -> list[str]:

@@ -17,12 +17,16 @@ from farm.adapters.clock import SystemClock
 from farm.adapters.misses import MissBook
 from farm.engine.waiting import Pace, Wish
 from farm.errors import EngineError
+from farm.model.attempt import Attempt
+from farm.model.campaign import Campaign
 from farm.model.demand_seen import MissKey, Seen
+from farm.model.package import Version
 from farm.model.settings import Settings
 from farm.model.target import parse_target
 from farm.wire import Farm
 from farm.wire.demand import client_sets, missed, wants
 from farm.wire.following import DemandBuilder
+from farm.wire.keep import read_roots
 from tests.fakes.store import Wheelmaker
 
 if TYPE_CHECKING:
@@ -130,3 +134,17 @@ def test_a_build_that_runs_is_told_to_stop_when_the_server_ends(settings: Settin
     assert begun.wait(20)
     builder.close()
     assert stopped.is_set()
+
+
+def test_what_was_built_for_an_open_campaign_is_no_garbage(farm: Farm, tmp_path: Path) -> None:
+    now = farm.clock.now()
+    every = (("new", "published", TARGET), ("bad", "failed", TARGET), ("other", "published", CLIENT))
+    for number, (name, state, target) in enumerate(every):
+        pin = canonicalize_name(name)
+        farm.store.catalogue.begin(
+            Attempt(id=f"A{number}", run="R", name=pin, version=Version("2.0"), target=target, state=state, started=now, ended=now, log="")  # type: ignore[arg-type]
+        )
+    farm.records.campaigns.add(Campaign(name="next", target=TARGET, versions="both", created=now))
+    assert {(str(name), str(version)) for name, version in read_roots(farm, ()).pins} == {("new", "2.0")}
+    farm.records.campaigns.close("next", now)
+    assert read_roots(farm, ()).pins == frozenset()

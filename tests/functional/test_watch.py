@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from farm.config import load
+from farm.wire import Farm
+from farm.wire.watch import look, sets
 from tests.fakes.repositories import Repository, static
 from tests.functional.conftest import TARGET, add_sdist, add_wheel
 
@@ -338,3 +341,19 @@ def test_a_look_that_is_killed_leaves_a_catalogue_that_the_next_one_completes(re
     done = ready.run("watch", "check", "--json")
     assert done.code == 1
     assert {json.dumps(each["counts"]) for each in done.json["sets"]} == {'{"build": 1, "upstream-wheel": 1}'}
+
+
+def test_a_set_that_is_registered_and_read_during_a_look_at_all_is_not_forgotten(ready: Shell) -> None:
+    ready.requirements("there==1.0")
+    ready.write("other.txt", "there==1.0\n")
+    ready.run("watch", "add", "requirements.txt", "--name", "shop")
+    with Farm(load(ready.folder / "config.toml", home=ready.folder), ready.env) as farm:
+
+        def meanwhile(_subject: str, _text: str) -> None:
+            if len(farm.records.watches.registered()) == 1:
+                assert ready.run("watch", "add", "other.txt", "--name", "late").code == 0
+                assert ready.run("watch", "check", "late").code == 0
+
+        look(farm, sets(farm), meanwhile)
+    assert ready.run("watch", "show", "late", "--json").json["look"] is not None
+    assert ready.run("gc", "--dry-run").code == 0
