@@ -50,9 +50,10 @@ class Retirement:
 class Item:
     """One version of a package for one target, and what became of it.
 
-    `reason` says why, `file` is the wheel, `attempt` names the log. `since` is the day on which it was first told as failing, `sets` are
-    the requirement sets that want it. `healed` are the changes that made a build go well that had failed at first. `cause`, `line` and
-    `remedy` are the diagnosis' (farm/model/outcome.py). `seconds` is what the build took, or is expected to take.
+    `reason` says why, `file` is the wheel, `attempt` names the log. `since` is the day on which it was first told as failing, `sets`
+    are the requirement sets that want it, or "campaign NAME" where only that does. `healed` are the changes that made a build go well
+    that had failed at first. `cause`, `line` and `remedy` are the diagnosis' (farm/model/outcome.py). `seconds` is what the build took,
+    or is expected to take.
     """
 
     name: str

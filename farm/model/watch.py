@@ -105,11 +105,13 @@ class Watched:
     """All sets together: what each wants, and one plan without repetition for what they lack.
 
     `users` names for each job of the plan, those for build dependencies too, the sets that get something from it. `cells` are
-    those of all sets; where sets differ about one (their options do), it is the one that lacks something.
+    those of all sets; where sets differ about one (their options do), it is the one that lacks something. `campaigns` names for the jobs
+    that are there for a campaign only which one that is.
     """
 
     sets: tuple[SetSeen, ...] = ()
     plan: Plan = field(default_factory=Plan)
     users: Mapping[JobId, tuple[str, ...]] = field(default_factory=dict)
+    campaigns: Mapping[JobId, str] = field(default_factory=dict)
     cells: Mapping[CellKey, WatchedCell] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -130,7 +130,7 @@ def _sort_jobs(told: _Told, evening: Evening, seen: set[CellKey]) -> None:
         seen.add(key)
         why = evening.waiting[job.id].why if job.id in evening.waiting else evening.later[job.id]
         item = Item(
-            name=key[0], version=key[1], target=key[2], reason=why, sets=evening.watched.users.get(job.id, ()),
+            name=key[0], version=key[1], target=key[2], reason=why, sets=_users(evening, job.id),
             seconds=evening.expected.get(job.id, 0.0), since=old[key].since if key in old else "",
         )  # fmt: skip
         (told.waiting if job.id in evening.waiting else told.deferred).append(item)
@@ -171,12 +171,18 @@ def _of_cell(cell: WatchedCell, sets: tuple[str, ...]) -> Item:
 
 def _of_row(row: Row, evening: Evening) -> Item:
     diagnosis = row.diagnosis
-    users = evening.watched.users.get(make_job_id(row.name, row.version, row.target), ())
+    users = _users(evening, make_job_id(row.name, row.version, row.target))
     return Item(
         name=row.name, version=row.version, target=row.target, reason=row.reason, file=row.file, attempt=row.attempt,
         sets=users, healed=row.healed, cause=diagnosis.cause if diagnosis else "",
         line=diagnosis.line if diagnosis else "", remedy=diagnosis.remedy if diagnosis else "", seconds=row.seconds,
     )  # fmt: skip
+
+
+def _users(evening: Evening, job: JobId) -> tuple[str, ...]:
+    """Return who wants a job's wheel: sets, and where none does, a campaign, which is told from them by its words."""
+    watched = evening.watched
+    return watched.users.get(job, ()) or ((f"campaign {watched.campaigns[job]}",) if job in watched.campaigns else ())
 
 
 def _unreadable(watched: Watched) -> Iterable[Fault]:

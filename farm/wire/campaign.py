@@ -129,7 +129,11 @@ def with_campaigns(farm: Farm, watched: Watched) -> Watched:
         fresh = tuple(job for job in made.jobs if job.id not in known)
         for pin, why in lost.items():
             farm.note(f"campaign {campaign.name}: {pin}: {why.splitlines()[0] if why else 'cannot be planned'}")
-        watched = replace(watched, plan=replace(watched.plan, jobs=(*watched.plan.jobs, *fresh)))
+        watched = replace(
+            watched,
+            plan=replace(watched.plan, jobs=(*watched.plan.jobs, *fresh)),
+            campaigns={**watched.campaigns, **{job.id: campaign.name for job in fresh}},
+        )
     return watched
 
 

@@ -293,6 +293,7 @@ def _together(first: Watched, second: Watched) -> Watched:
         second,
         plan=replace(second.plan, jobs=jobs),
         users={**second.users, **first.users},
+        campaigns={**second.campaigns, **first.campaigns},
         cells={**second.cells, **first.cells},
         notes=tuple(dict.fromkeys((*first.notes, *second.notes))),
     )

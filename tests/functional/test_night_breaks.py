@@ -176,3 +176,19 @@ def test_a_full_disk_is_told_in_the_report(shell: Shell, index: IndexServer, tmp
     found = night(shell, index, tmp_path, "disk")
     assert (found.state, found.code, [item.name for item in found.deferred]) == ("broken", 6, ["first"])
     assert "No space left on device: somewhere" in found.broken
+
+
+def test_what_a_night_would_build_for_a_campaign_says_so(shell: Shell, index: IndexServer, tmp_path: Path) -> None:
+    add_wheel(index, "setuptools", "80.0")
+    add_sdist(index, "first", "1.0", tmp_path)
+    watch(shell, app="first\n")
+    watcher = Watcher()
+    other = TARGET.replace("manylinux_2_36", "manylinux_2_39")
+    assert other != TARGET
+    with Unlucky(load(shell.folder / "config.toml", home=shell.folder), shell.env) as farm:
+        farm.records.campaigns.add(Campaign(name="next", target=other, versions="both", created=farm.clock.now(), closed=None))
+        found = run_night(farm, Asked(dry_run=True), Stage(looking=watcher.looking, building=watcher.building))
+        assert not isinstance(found, Busy)
+    assert {(item.name, item.target, item.sets) for item in found.planned} == {
+        ("first", TARGET, ("app",)), ("first", other, ("campaign next",)),
+    }  # fmt: skip

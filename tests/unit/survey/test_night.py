@@ -259,3 +259,20 @@ def test_what_has_no_encoding_can_be_kept() -> None:
 @pytest.mark.parametrize(("state", "words"), [("killed", "was killed before it could report"), ("running", "has not ended yet")])
 def test_a_night_that_has_no_report_is_not_said_to_be_quiet(state: NightState, words: str) -> None:
     assert headline(Night(id="a", started="2026-03-01T02:30:00+00:00", state=state)) == f"farm nightly: {words}"
+
+
+def test_what_only_a_campaign_wants_names_it_and_what_a_set_wants_too_names_the_set() -> None:
+    seen = watched(cell("good", "build"))
+    others = (JOBS["bad"], JOBS["late"], JOBS["flaky"])
+    marks = {each.id: "python-3.15" for each in (*others, JOBS["good"])}
+    seen = replace(seen, plan=Plan(jobs=(*seen.plan.jobs, *others)), campaigns=marks)
+    night = tell(
+        START, Evening(
+            watched=seen, rows=(row("good", "built"), row("bad", "failed", diagnosis=LACK)), later={JOBS["late"].id: "no time left"},
+            waiting={JOBS["flaky"].id: Retry(failures=2, why="failed 2 times in a row")},
+        ),
+    )  # fmt: skip
+    assert [item.sets for item in night.built] == [("app",)]
+    for items in (night.failing, night.deferred, night.waiting):
+        assert [item.sets for item in items] == [("campaign python-3.15",)]
+    assert "wanted by campaign python-3.15" in plain(night)
