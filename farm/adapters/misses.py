@@ -61,6 +61,15 @@ class MissBook:
             for filename, count in seen.downloads.items():
                 downloads.add({"filename": filename}, count)
 
+    def published(self, filenames: Iterable[str]) -> frozenset[str]:
+        """Return those of the names that the farm's index has a file of its own under."""
+        wheels = tables.wheels
+        found: set[str] = set()
+        with self._database.read() as connection:
+            for some in _parts(sorted(filenames)):
+                found.update(connection.execute(select(wheels.c.filename).where(wheels.c.filename.in_(some))).scalars())
+        return frozenset(found)
+
     def forget(self, now: datetime, kept: timedelta) -> int:
         """Drop the rows of days that ended longer ago than `kept`; return how many."""
         before = (now - kept).strftime(_DAY)

@@ -12,12 +12,12 @@ from farm.errors import FarmError
 from farm.serve.counts import seen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from farm.adapters.database import Database
     from farm.model.demand_seen import Seen
     from farm.ports import Clock
-    from farm.serve.tally import Tally
+    from farm.serve.tally import Answered, Tally
 
 _log = logging.getLogger("farm.serve")
 _SECONDS = 5.0
@@ -63,7 +63,11 @@ class Counting:
             taken = self._tally.take()
             if self._database is None:
                 return
-            found = seen(taken)
+            try:
+                found = seen(self._real(taken, self._database))
+            except FarmError as error:
+                self._complain(error)
+                found = seen({answered: count for answered, count in taken.items() if not answered.own})
             if not found:
                 return
             if self._told is not None:
@@ -71,9 +75,22 @@ class Counting:
             try:
                 self._keep(found, self._database())
             except FarmError as error:
-                if not self._failed:
-                    _log.warning("what clients fetch is not counted while the catalogue cannot be written: %s", error.reason)
-                self._failed = True
+                self._complain(error)
+
+    @staticmethod
+    def _real(taken: Mapping[Answered, int], database: Callable[[], Database]) -> Mapping[Answered, int]:
+        """Leave out files of the farm's own under a name that they do not have: their URL is good for any name beside the right hash,
+        and whoever makes up names must fill no table and have nothing built."""
+        names = {answered.name for answered in taken if answered.own and answered.fetched}
+        if not names:
+            return taken
+        published = MissBook(database()).published(names)
+        return {answered: count for answered, count in taken.items() if not answered.own or answered.name in published}
+
+    def _complain(self, error: FarmError) -> None:
+        if not self._failed:
+            _log.warning("what clients fetch is not counted while the catalogue cannot be written: %s", error.reason)
+        self._failed = True
 
     def _keep(self, found: Seen, database: Database) -> None:
         now = self._clock.now()

@@ -186,6 +186,28 @@ def test_one_download_counts_once_and_answers_of_the_short_cut_count_too(
     assert [(one.filename, one.count) for one in downloads] == [(record.filename, 6)]
 
 
+def test_a_name_that_somebody_made_up_for_a_file_of_the_farms_counts_for_nothing(
+    shell: Shell, index: IndexServer, tmp_path: Path, record: WheelRecord
+) -> None:
+    add_buildable(index, tmp_path)
+    shell.write("config.toml", f'targets = ["{HERE}"]\n[images]\nfamily = "debian"\n[demand]\nbuild = "now"\n')
+    folder = f"files/{record.sha256[:2]}/{record.sha256[2:]}"
+    agent = said("pip", "25.3", python=sys.version.split()[0]).decode()
+    with started(shell) as (url, process):
+        # The hash is right, and so the bytes are there; the names are somebody's invention.
+        for name in ("demo-1.0.tar.gz", "demo-2.0-py3-none-any.whl"):
+            assert get(f"{url}/{folder}/{name}", agent)[0] == 200
+        assert get(f"{url}/{folder}/{record.filename}", agent)[0] == 200
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=30)
+    assert misses(shell) == []
+    assert not (shell.folder / ".farm" / "demand").exists()
+    store = Store(shell.folder / ".farm", render_project, SystemClock())
+    downloads = MissBook(store.catalogue.database).downloads(SystemClock().now())
+    store.close()
+    assert [(one.filename, one.count) for one in downloads] == [(record.filename, 1)]
+
+
 def test_servers_on_one_store_add_up_and_counts_are_there_while_they_run(shell: Shell, index: IndexServer, tmp_path: Path) -> None:
     add_sdist(index, "demo", "1.0", tmp_path)
     with started(shell) as (one, _), started(shell) as (other, _):
