@@ -43,7 +43,11 @@ EVERYTHING = Figures(
     free=1000, size=2000,
 )  # fmt: skip
 SERVED = Served(
-    totals={Totals("merged", "page", "pip", 200): 9, Totals("merged", "sdist", "uv", 302): 2, Totals("merged", "wheel", "pip", 200): 1},
+    totals={
+        Totals("merged", "page", "pip", 200, taken=True): 9, Totals("merged", "sdist", "uv", 302, taken=True): 2,
+        Totals("merged", "sdist", "uv", 302): 5, Totals("merged", "sdist", "curl", 302): 3,
+        Totals("merged", "wheel", "pip", 200, taken=True): 1, Totals("merged", "wheel", "pip", 200): 6,
+    },
     short_cuts=4,
     upstream={"ok": 7, "error": 1, "stale": 2},
 )
@@ -99,8 +103,11 @@ def test_the_figures_are_what_was_counted() -> None:
     assert found['farm_builds_total{"cause": "", "outcome": "published"}'] == 4
     assert found['farm_build_duration_seconds_bucket{"le": "10.0", "outcome": "published"}'] == 0
     assert found['farm_build_duration_seconds_bucket{"le": "30.0", "outcome": "published"}'] == 1
-    assert found['farm_index_misses_total{"client": "uv"}'] == 2
+    # HEAD, the rest of a range and curl are requests, and neither misses nor downloads.
+    assert {name: found[name] for name in found if "misses" in name} == {'farm_index_misses_total{"client": "uv"}': 2}
     assert found['farm_index_wheels_served_total{"client": "pip"}'] == 1
+    wheels = 'farm_index_requests_total{"client": "pip", "kind": "wheel", "status": "200", "view": "merged"}'
+    assert found[wheels] == 7
     assert found["farm_index_short_cuts_total{}"] == 4
     assert found["farm_night_exit_code{}"] == 1
     assert found['farm_upstream_requests_total{"result": "error"}'] == 1
