@@ -19,8 +19,9 @@ from uv import find_uv_bin
 from farm.adapters.clock import SystemClock
 from farm.adapters.misses import MissBook
 from farm.adapters.store import Store
+from farm.model.direct import Direct
 from farm.model.interpreter import running_target
-from farm.model.page import JSON
+from farm.model.page import JSON, file_url
 from farm.serve.simple import render_project
 from tests.fakes.serving import Raw, request
 from tests.fakes.store import FakeClock, Wheelmaker
@@ -191,6 +192,10 @@ def test_a_name_that_somebody_made_up_for_a_file_of_the_farms_counts_for_nothing
 ) -> None:
     add_buildable(index, tmp_path)
     shell.write("config.toml", f'targets = ["{HERE}"]\n[images]\nfamily = "debian"\n[demand]\nbuild = "now"\n')
+    store = Store(shell.folder / ".farm", render_project, FakeClock())
+    elsewhere, verified = Wheelmaker(folder=tmp_path / "elsewhere").make("fork", "1.0")
+    store.publish_direct(elsewhere, verified, Direct(url="./fork"))
+    store.close()
     folder = f"files/{record.sha256[:2]}/{record.sha256[2:]}"
     agent = said("pip", "25.3", python=sys.version.split()[0]).decode()
     with started(shell) as (url, process):
@@ -198,6 +203,7 @@ def test_a_name_that_somebody_made_up_for_a_file_of_the_farms_counts_for_nothing
         for name in ("demo-1.0.tar.gz", "demo-2.0-py3-none-any.whl"):
             assert get(f"{url}/{folder}/{name}", agent)[0] == 200
         assert get(f"{url}/{folder}/{record.filename}", agent)[0] == 200
+        assert get(f"{url}/{file_url(elsewhere.sha256, elsewhere.filename)}", agent)[0] == 200
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=30)
     assert misses(shell) == []
@@ -205,7 +211,8 @@ def test_a_name_that_somebody_made_up_for_a_file_of_the_farms_counts_for_nothing
     store = Store(shell.folder / ".farm", render_project, SystemClock())
     downloads = MissBook(store.catalogue.database).downloads(SystemClock().now())
     store.close()
-    assert [(one.filename, one.count) for one in downloads] == [(record.filename, 1)]
+    # What is on no index has a name of its own, too.
+    assert {one.filename: one.count for one in downloads} == {record.filename: 1, elsewhere.filename: 1}
 
 
 def test_servers_on_one_store_add_up_and_counts_are_there_while_they_run(shell: Shell, index: IndexServer, tmp_path: Path) -> None:
@@ -310,3 +317,28 @@ def test_what_clients_compile_is_built_at_once_by_one_child_for_all_that_wait(sh
     assert "engine" in log.read_text().lower()
     assert "is not there" in told
     assert [path.name for path in log.parent.glob("*.txt")] == [f"demo-1.0-{HERE}.txt"]
+
+
+def test_a_build_at_once_ends_with_a_server_that_was_killed(shell: Shell, index: IndexServer, tmp_path: Path) -> None:
+    add_buildable(index, tmp_path)
+    shell.write("config.toml", f'targets = ["{HERE}"]\n[images]\nfamily = "debian"\n[demand]\nbuild = "now"\n')
+    # An engine that takes connections and never answers, so that the build has something to wait for.
+    with socket.socket(socket.AF_UNIX) as engine:
+        engine.bind(str(tmp_path / "engine"))
+        engine.listen()
+        engine.settimeout(60)
+        shell.env["DOCKER_HOST"] = f"unix://{tmp_path}/engine"
+        with started(shell) as (url, process):
+            get(sdist_url(url), said("pip", "25.3", python=sys.version.split()[0]).decode())
+            waiting, asked = engine.accept()[0], b""
+            while not asked:
+                # A first connection only tries whether somebody listens.
+                waiting.close()
+                waiting = engine.accept()[0]
+                asked = waiting.recv(65536)
+            with waiting:
+                waiting.settimeout(10)
+                process.kill()
+                process.wait(timeout=30)
+                # Its end closes the connection.
+                assert not waiting.recv(65536)
