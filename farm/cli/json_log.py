@@ -138,18 +138,18 @@ class JsonProgress:
         self._started = time.monotonic()
         self._since: dict[str, float] = {}
 
-    def say(self, subject: str, text: str) -> None:
+    def say(self, subject: str, text: str, attempt: str = "") -> None:
         now = time.monotonic()
         since = self._since.setdefault(subject, now)
         stage = text.split(":", 1)[0].split(" ", 1)[0]
         self._stream.emit(
-            "warning" if stage == "failed" else "info", "progress", text, **job_fields(subject), stage=stage if stage in _STAGES else None,
-            seconds=round(now - since, 3), elapsed_s=round(now - self._started, 3),
+            "warning" if stage == "failed" else "info", "progress", text, **job_fields(subject), attempt=attempt,
+            stage=stage if stage in _STAGES else None, seconds=round(now - since, 3), elapsed_s=round(now - self._started, 3),
         )  # fmt: skip
 
-    def output(self, subject: str, line: str) -> None:
+    def output(self, subject: str, line: str, attempt: str = "") -> None:
         if self._verbose:
-            self._stream.emit("debug", "output", line, **job_fields(subject))
+            self._stream.emit("debug", "output", line, **job_fields(subject), attempt=attempt)
 
 
 def speak_json() -> None:
@@ -159,6 +159,8 @@ def speak_json() -> None:
     stream = JsonStderr(sys.stderr)
     sys.stderr = stream
     logging.getLogger().addHandler(JsonHandler(stream))
+    # Python writes them without flushing: they would stand before whatever is said next, in its line.
+    logging.captureWarnings(True)
 
 
 def speak_plainly() -> None:
@@ -167,6 +169,7 @@ def speak_plainly() -> None:
         return
     stream = sys.stderr
     stream.flush()
+    logging.captureWarnings(False)
     sys.stderr = stream.plain
     for handler in logging.getLogger().handlers[:]:
         if isinstance(handler, JsonHandler):
