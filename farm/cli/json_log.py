@@ -31,6 +31,9 @@ _OPENINGS: tuple[tuple[str, Level, str], ...] = (
     ("warning: ", "warning", "warning"),
     ("note: ", "info", "note"),
     ("Traceback ", "error", "traceback"),
+    # Of a thread, or of a finalizer.
+    ("Exception in ", "error", "traceback"),
+    ("Exception ignored in", "error", "traceback"),
 )
 _LEVELS: dict[int, Level] = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warning"}
 # The words that progress begins with where a job goes on to its next stage.

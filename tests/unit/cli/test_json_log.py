@@ -10,6 +10,7 @@ import warnings
 from contextlib import redirect_stderr
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -108,3 +109,19 @@ def test_a_warning_of_pythons_is_a_line_of_its_own_and_not_the_beginning_of_the_
     first, second = lines(out)
     assert (first["level"], "this goes away" in first["message"]) == ("warning", True)
     assert (second["level"], second["message"]) == ("error", "no such file")
+
+
+def test_no_half_of_a_character_comes_out_as_some_readers_refuse_the_line_then() -> None:
+    out = io.StringIO()
+    JsonStderr(out).emit("info", "note", "a file \udcff", subject="\ud83d", whole="\U0001f600")
+    assert out.getvalue().count("\\ud") == 2  # the two halves of one whole
+    (line,) = lines(out)
+    assert (line["message"], line["subject"], line["whole"]) == ("a file \ufffd", "\ufffd", "\U0001f600")
+
+
+@pytest.mark.parametrize("opening", ["Exception in thread figures:\nTraceback (most recent", "Exception ignored in: x\nTraceback"])
+def test_what_nobody_caught_in_a_thread_is_an_error(opening: str) -> None:
+    out = io.StringIO()
+    print(opening, file=JsonStderr(out), flush=True)
+    (line,) = lines(out)
+    assert (line["level"], line["event"], line["message"]) == ("error", "traceback", opening)
