@@ -11,7 +11,7 @@ import time
 import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from uv import find_uv_bin
@@ -213,6 +213,28 @@ def test_a_name_that_somebody_made_up_for_a_file_of_the_farms_counts_for_nothing
     store.close()
     # What is on no index has a name of its own, too.
     assert {one.filename: one.count for one in downloads} == {record.filename: 1, elsewhere.filename: 1}
+
+
+@pytest.mark.parametrize("view", ["", f"/strict/{HERE}"])
+def test_sdists_lead_to_upstream_below_a_path_and_behind_tokens(shell: Shell, index: IndexServer, tmp_path: Path, view: str) -> None:
+    add_sdist(index, "demo", "1.0", tmp_path)
+    serve = 'path-prefix = "/farm"\nread-access = "token"\nstrict-gaps = "list"'
+    shell.write("config.toml", f'targets = ["{HERE}"]\n[serve]\n{serve}\n')
+    token = shell.run("token", "create", "reader", "--scope", "read").out.strip()
+    with started(shell) as (url, _):
+        port = int(urlsplit(url).port or 0)
+        page = f"{url}{view}/simple/demo/"
+        files = json.loads(get(page, Accept=JSON, Authorization=f"Bearer {token}")[1])["files"]
+        path = urlsplit(urljoin(page, files[0]["url"])).path
+        assert path.startswith("/farm/packages/")
+        agent, allowed = f"User-Agent: {PIP}", f"Authorization: Bearer {token}"
+        with Raw(socket.create_connection(("127.0.0.1", port))) as raw:
+            assert raw.ask(request(path, agent)).status == 401
+            for lines, method in (((agent, allowed), "GET"), ((agent, allowed), "HEAD"), ((agent, allowed, "Range: bytes=5-"), "GET")):
+                answer = raw.ask(request(path, *lines, method=method), method=method)
+                assert (answer.status, answer.headers["cache-control"]) == (307, "no-cache")
+                assert answer.headers["location"] == f"{index.url.removesuffix('/simple')}/files/demo/demo-1.0.tar.gz"
+    assert [miss["count"] for miss in misses(shell)] == [1]
 
 
 def test_servers_on_one_store_add_up_and_counts_are_there_while_they_run(shell: Shell, index: IndexServer, tmp_path: Path) -> None:
