@@ -71,8 +71,10 @@ class MissState:
 
 def wants(farm: Farm, since: timedelta = _NIGHTS, limit: int = _MOST) -> tuple[Want, ...]:
     """Return what clients compiled of late, for the configured targets that they are, the most frequent first. StoreError."""
-    misses = MissBook(farm.store.catalogue.database).misses(farm.clock.now() - since, limit)
-    found = wanted(misses, farm.settings.targets)
+    book, began = MissBook(farm.store.catalogue.database), farm.clock.now() - since
+    # Before the limit: what nobody is to build must not crowd out what somebody waits for.
+    served = [target for target in book.targets(began) if serving(target, farm.settings.targets)]
+    found = wanted(book.misses(began, limit, targets=served), farm.settings.targets)
     made = (
         Want(name=name, version=version, targets=tuple(sorted(counts)), count=max(counts.values()))
         for (name, version), counts in found.items()

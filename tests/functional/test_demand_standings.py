@@ -81,6 +81,12 @@ def test_each_miss_is_told_with_how_it_stands_and_what_to_type(farm: Farm, tmp_p
     assert busy.remedy == f"echo 'busy==1.0' | farm build -r - --target {TARGET}"
 
 
+def test_what_clients_compiled_that_no_target_serves_crowds_out_nothing(farm: Farm) -> None:
+    misses = {key(f"mac{number}", "cp312-macosx_14_0_arm64"): 50 for number in range(250)} | {key(f"old{n}", ""): 60 for n in range(250)}
+    MissBook(farm.store.catalogue.database).record(Seen(misses=misses | {key("demo"): 2}), farm.clock.now())
+    assert [want.name for want in wants(farm)] == ["demo"]
+
+
 def test_a_night_gets_a_set_for_each_version_that_clients_of_configured_targets_compiled(farm: Farm) -> None:
     book = MissBook(farm.store.catalogue.database)
     now = farm.clock.now()
