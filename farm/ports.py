@@ -366,10 +366,10 @@ class Locks(Protocol):
 class Progress(Protocol):
     """Talk, on stderr. Never data."""
 
-    def say(self, subject: str, text: str) -> None:
-        """Tell one line about a job or image, e.g. ("docopt-0.6.2", "building")."""
+    def say(self, subject: str, text: str, attempt: str = "") -> None:
+        """Tell one line about a job or image, e.g. ("docopt-0.6.2", "building"); `attempt` is its id, "" before there is one."""
         ...
 
-    def output(self, subject: str, line: str) -> None:
+    def output(self, subject: str, line: str, attempt: str = "") -> None:
         """Pass on one line of a build's own output."""
         ...

@@ -56,6 +56,10 @@ class DirectWheels:
         """Return the wheels of a project that were built from the archive with this sha256, newest first."""
         return tuple(_file(row) for row in self._rows(name) if row["source"] == source)
 
+    def filenames(self, name: str) -> frozenset[str]:
+        """Return the file names of a project's wheels. StoreError."""
+        return frozenset(row["filename"] for row in self._rows(name))
+
     def names(self) -> tuple[str, ...]:
         """Return the projects that have any, sorted."""
         with storing(self._root):

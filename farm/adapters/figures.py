@@ -6,12 +6,14 @@ import json
 import os
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
 from farm.adapters import tables
 from farm.adapters.build_tally import BuildTally
+from farm.errors import StoreError
 from farm.model.figures import Holdings, Night, Recent
 
 if TYPE_CHECKING:
@@ -48,15 +50,25 @@ class FigureReader:
         with self._database.read() as connection:
             jobs = tables.run_jobs
             running = connection.execute(select(tables.runs.c.id).where(tables.runs.c.state == "running")).scalars().all()
-            alive = [run for run in running if self._locks.alive(run)]
+            alive = [run for run in running if self._runs(run)]
             queue = connection.execute(
                 select(jobs.c.state, func.count()).where(jobs.c.run.in_(alive)).group_by(jobs.c.state).order_by(jobs.c.state)
             ).all()
+            # What a killed farm left is under way in the catalogue alone, until the next one marks it.
+            under_way = select(tables.attempts.c.run, func.count()).where(tables.attempts.c.state == "building")
+            rows = connection.execute(under_way.group_by(tables.attempts.c.run)).all()
+            builds = replace(builds, running=sum(count for run, count in rows if self._runs(run)))
             campaigns = connection.execute(select(func.count()).where(tables.campaigns.c.closed.is_(None))).scalar_one()
             night, last = _nights(connection)
         return Recent(
             builds=builds, queue=tuple((state, count) for state, count in queue), night=night, last_night=last, open_campaigns=campaigns
         )
+
+    def _runs(self, run: str) -> bool:
+        # Of a store that cannot be written nobody can tell.
+        with suppress(StoreError):
+            return self._locks.alive(run)
+        return False
 
     def nights(self) -> tuple[Night | None, Night | None]:
         """Return the newest nightly run, and the newest that has ended. StoreError when the database fails."""

@@ -102,7 +102,7 @@ class MirrorFiles:
 
     def find(self, path: str) -> MirroredFile | None:
         """Return the file at `/packages/<path>`, percent-decoded; None when no page lists it. UpstreamError as for a page."""
-        if self.mode == "link" and path.endswith((".whl", _METADATA)):
+        if self.mode == "link" and path.endswith((".whl", ".whl" + _METADATA)):
             # No page names these; an sdist's URL may stand in a lock, also when nothing is counted any more.
             return None
         wanted = f"packages/{path}"

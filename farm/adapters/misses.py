@@ -61,6 +61,15 @@ class MissBook:
             for filename, count in seen.downloads.items():
                 downloads.add({"filename": filename}, count)
 
+    def published(self, filenames: Iterable[str]) -> frozenset[str]:
+        """Return those of the names that the farm's index has a file of its own under."""
+        wheels = tables.wheels
+        found: set[str] = set()
+        with self._database.read() as connection:
+            for some in _parts(sorted(filenames)):
+                found.update(connection.execute(select(wheels.c.filename).where(wheels.c.filename.in_(some))).scalars())
+        return frozenset(found)
+
     def forget(self, now: datetime, kept: timedelta) -> int:
         """Drop the rows of days that ended longer ago than `kept`; return how many."""
         before = (now - kept).strftime(_DAY)
@@ -68,14 +77,25 @@ class MissBook:
             found = (tables.misses, tables.clients, tables.downloads)
             return sum(connection.execute(delete(table).where(table.c.day < before)).rowcount for table in found)
 
-    def misses(self, since: datetime, limit: int | None = None, *, name: NormalizedName | None = None) -> tuple[Miss, ...]:
-        """Return what was compiled elsewhere since the day of `since`, the most frequent first; of one project if named."""
+    def targets(self, since: datetime) -> tuple[str, ...]:
+        """Return the targets for which something was compiled since that day, sorted; without those that are not told."""
+        column = tables.misses.c.target
+        query = select(column).where(tables.misses.c.day >= since.strftime(_DAY), column != "").distinct().order_by(column)
+        with self._database.read() as connection:
+            return tuple(connection.execute(query).scalars())
+
+    def misses(
+        self, since: datetime, limit: int | None = None, *, name: NormalizedName | None = None, targets: Sequence[str] | None = None
+    ) -> tuple[Miss, ...]:
+        """Return what was compiled elsewhere since the day of `since`, the most frequent first; of one project, of some targets if told."""
         table = tables.misses
         key = (table.c.name, table.c.version, table.c.target)
         total = func.sum(table.c.count)
         query = select(*key, total.label("total"), func.max(table.c.last).label("last")).where(table.c.day >= since.strftime(_DAY))
         if name is not None:
             query = query.where(table.c.name == name)
+        if targets is not None:
+            query = query.where(table.c.target.in_(targets))
         query = query.group_by(*key).order_by(total.desc(), *key).limit(limit)
         with self._database.read() as connection:
             rows = connection.execute(query).all()

@@ -25,6 +25,21 @@ if TYPE_CHECKING:
 _CREDENTIALS = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?P<user>[^\s/@'\"<>]+)@", re.IGNORECASE)
 _POLL = 0.02
 _DRAIN = 3.0
+_PARENT_DEATH_SIGNAL = 1
+
+
+def end_with(parent: int) -> None:
+    """Have the system send this process SIGTERM when its parent ends, however that comes about (prctl(2), PR_SET_PDEATHSIG).
+
+    `parent` is the parent's process id, told by itself: it may have ended before this is called. Linux; elsewhere only that is looked at.
+    The system means the thread that started this process: it has to live as long as the parent does.
+    """
+    import ctypes  # noqa: PLC0415 - for few children only
+
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, int(signal.SIGTERM), 0, 0, 0)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def redact(text: str) -> str:

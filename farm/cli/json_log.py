@@ -31,6 +31,9 @@ _OPENINGS: tuple[tuple[str, Level, str], ...] = (
     ("warning: ", "warning", "warning"),
     ("note: ", "info", "note"),
     ("Traceback ", "error", "traceback"),
+    # Of a thread, or of a finalizer.
+    ("Exception in ", "error", "traceback"),
+    ("Exception ignored in", "error", "traceback"),
 )
 _LEVELS: dict[int, Level] = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warning"}
 # The words that progress begins with where a job goes on to its next stage.
@@ -138,18 +141,18 @@ class JsonProgress:
         self._started = time.monotonic()
         self._since: dict[str, float] = {}
 
-    def say(self, subject: str, text: str) -> None:
+    def say(self, subject: str, text: str, attempt: str = "") -> None:
         now = time.monotonic()
         since = self._since.setdefault(subject, now)
         stage = text.split(":", 1)[0].split(" ", 1)[0]
         self._stream.emit(
-            "warning" if stage == "failed" else "info", "progress", text, **job_fields(subject), stage=stage if stage in _STAGES else None,
-            seconds=round(now - since, 3), elapsed_s=round(now - self._started, 3),
+            "warning" if stage == "failed" else "info", "progress", text, **job_fields(subject), attempt=attempt,
+            stage=stage if stage in _STAGES else None, seconds=round(now - since, 3), elapsed_s=round(now - self._started, 3),
         )  # fmt: skip
 
-    def output(self, subject: str, line: str) -> None:
+    def output(self, subject: str, line: str, attempt: str = "") -> None:
         if self._verbose:
-            self._stream.emit("debug", "output", line, **job_fields(subject))
+            self._stream.emit("debug", "output", line, **job_fields(subject), attempt=attempt)
 
 
 def speak_json() -> None:
@@ -159,6 +162,8 @@ def speak_json() -> None:
     stream = JsonStderr(sys.stderr)
     sys.stderr = stream
     logging.getLogger().addHandler(JsonHandler(stream))
+    # Python writes them without flushing: they would stand before whatever is said next, in its line.
+    logging.captureWarnings(True)
 
 
 def speak_plainly() -> None:
@@ -167,6 +172,7 @@ def speak_plainly() -> None:
         return
     stream = sys.stderr
     stream.flush()
+    logging.captureWarnings(False)
     sys.stderr = stream.plain
     for handler in logging.getLogger().handlers[:]:
         if isinstance(handler, JsonHandler):

@@ -144,12 +144,17 @@ class Lazy(click.Group):
     "--log-format", type=click.Choice(LOG_FORMATS),
     help="text for people, or json: an object on each line of stderr. Default: $FARM_LOG_FORMAT, then config.toml's log.format.",
 )  # fmt: skip
+@click.option("--child-of", type=int, hidden=True, help="The farm that runs this one, and without which it ends.")
 @click.pass_context
-def cli(context: click.Context, config: Path | None, log_format: LogFormat | None, *, verbose: bool) -> None:
+def cli(context: click.Context, config: Path | None, log_format: LogFormat | None, child_of: int | None, *, verbose: bool) -> None:
     """farm builds the wheels that your requirements lack, once, proves them, and serves them.
 
     `farm build -r requirements.txt` is the main job; `farm serve` is the index for pip and uv.
     """
+    if child_of is not None:
+        from farm.wire.following import stay_with  # noqa: PLC0415 - only in a server's child
+
+        stay_with(child_of)
     said = log_format or _log_format(os.environ.get("FARM_LOG_FORMAT", ""))
     if said == "json":
         from farm.cli.json_log import speak_json  # noqa: PLC0415 - only when asked for

@@ -63,11 +63,11 @@ class Talk:
                 self._voice = self._stack.enter_context(make_progress(self._stream, verbose=self._verbose))
             return self._voice
 
-    def say(self, subject: str, text: str) -> None:
-        self._speaking().say(subject, text)
+    def say(self, subject: str, text: str, attempt: str = "") -> None:
+        self._speaking().say(subject, text, attempt)
 
-    def output(self, subject: str, line: str) -> None:
-        self._speaking().output(subject, line)
+    def output(self, subject: str, line: str, attempt: str = "") -> None:
+        self._speaking().output(subject, line, attempt)
 
 
 class PlainProgress:
@@ -77,10 +77,10 @@ class PlainProgress:
         self._verbose = verbose
         self._started = time.monotonic()
 
-    def say(self, subject: str, text: str) -> None:
+    def say(self, subject: str, text: str, attempt: str = "") -> None:  # noqa: ARG002 - for machines
         render.err(f"[{time.monotonic() - self._started:7.1f} s] {subject}: {text}")
 
-    def output(self, subject: str, line: str) -> None:
+    def output(self, subject: str, line: str, attempt: str = "") -> None:  # noqa: ARG002 - for machines
         if self._verbose:
             render.err(f"{subject} | {line}")
 
@@ -93,7 +93,7 @@ class LiveProgress:
         self._lock = threading.Lock()
         self._jobs: dict[str, tuple[float, str, str]] = {}
 
-    def say(self, subject: str, text: str) -> None:
+    def say(self, subject: str, text: str, attempt: str = "") -> None:  # noqa: ARG002 - for machines
         with self._lock:
             started, _, last = self._jobs.get(subject, (time.monotonic(), "", ""))
             if text.startswith(_ENDS):
@@ -102,7 +102,7 @@ class LiveProgress:
             else:
                 self._jobs[subject] = (started, text, last)
 
-    def output(self, subject: str, line: str) -> None:
+    def output(self, subject: str, line: str, attempt: str = "") -> None:  # noqa: ARG002 - for machines
         with self._lock:
             if subject in self._jobs and line.strip():
                 started, text, _ = self._jobs[subject]

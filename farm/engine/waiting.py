@@ -25,8 +25,8 @@ class Wish:
 class Pace:
     """How patient the farm is, in seconds.
 
-    `settle`: a wish waits so long for others like it; at most `most` wait. After a build it rests `rest`, after a failed one that
-    times 2 for each failure in a row, up to `longest`.
+    `settle`: a wish waits so long for others like it; at most `most` wait. After a build it rests `rest`, after a failed one twice that;
+    and each time that it comes to the same end again (who wants no wheels goes on to fetch the sdist) twice as long, up to `longest`.
     """
 
     settle: float = 3.0
@@ -44,7 +44,8 @@ class _Asked:
 @dataclass(slots=True)
 class _Past:
     until: float
-    failures: int
+    well: bool
+    times: int
 
 
 class Waiting:
@@ -87,9 +88,9 @@ class Waiting:
         """Take note of how a build ended; return for how many seconds the wish rests."""
         self._building = None
         before = self._past.pop(wish, None)
-        failures = 0 if well else (before.failures if before else 0) + 1
-        rest = min(self._pace.rest * (1 << min(failures, 30)), self._pace.longest)
-        self._past[wish] = _Past(now + rest, failures)
+        times = before.times + 1 if before and before.well == well else 1
+        rest = min(self._pace.rest * (1 << min(times - well, 30)), self._pace.longest)
+        self._past[wish] = _Past(now + rest, well, times)
         # The oldest first; a wish that is forgotten may be asked once more, and the catalogue remembers what failed.
         while len(self._past) > 10 * self._pace.most:
             del self._past[next(iter(self._past))]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Level = Literal["debug", "info", "warning", "error"]
 
+_HALVES = re.compile("[\ud800-\udfff]")
 _JOB = re.compile(r"(?P<package>[a-z0-9]+(?:-[a-z0-9]+)*)-(?P<version>[0-9][^-]*)-(?P<target>(?:cp|pp)[0-9]+t?-[a-z][a-z0-9_]*)")
 
 
@@ -32,11 +33,15 @@ class LogLine:
     fields: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        """Return the line without its end. `time` is RFC 3339 in UTC, with milliseconds."""
+        """Return the line without its end. `time` is RFC 3339 in UTC, with milliseconds.
+
+        Half a surrogate pair, as Python has it for bytes that are no UTF-8, becomes U+FFFD: readers differ on it (RFC 8259 8.2), and some
+        refuse the line.
+        """
         moment = self.time.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
         said = {"time": moment, "level": self.level, "logger": self.logger, "event": self.event, "message": self.message}
         said |= {name: value for name, value in self.fields.items() if value is not None and value != "" and name not in said}  # type: ignore[misc]
-        return json.dumps(said)
+        return json.dumps({name: _HALVES.sub("\ufffd", value) if isinstance(value, str) else value for name, value in said.items()})
 
 
 def job_fields(subject: str) -> dict[str, str]:

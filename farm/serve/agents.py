@@ -46,10 +46,15 @@ _ALPINE_MUSL_1_2 = (3, 13)
 _NEWEST_PYTHON = 29
 
 
-@lru_cache(maxsize=_KNOWN)
 def read_agent(header: bytes) -> Agent:
     """Return what a User-Agent header tells. Whatever it holds: what is not understood is left out, and nothing is raised."""
-    text = header[:LONGEST].decode("utf-8", "replace")
+    # Cut before it is remembered: a head may have eight times as much.
+    return _read(header[:LONGEST])
+
+
+@lru_cache(maxsize=_KNOWN)
+def _read(header: bytes) -> Agent:
+    text = header.decode("utf-8", "replace")
     first = _FIRST.match(text)
     if first is None:
         return Agent()

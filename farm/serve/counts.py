@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from farm.model.package import NormalizedName
     from farm.serve.tally import Answered
 
-_PAGES = frozenset({200, 304})
 _OLD_ENDINGS = (".tar.bz2", ".tar.xz", ".tgz")
 _LONGEST = 100
 
@@ -33,7 +32,7 @@ def seen(answers: Mapping[Answered, int]) -> Seen:
     downloads: Counter[str] = Counter()
     for answered, count in answers.items():
         agent = answered.agent
-        if answered.kind == "page" and answered.status in _PAGES:
+        if answered.kind == "page" and answered.fetched:
             clients[target_of(agent), str(agent)] += count
         if not answered.fetched or not agent.installs:
             continue

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from farm.serve.access import Access
     from farm.serve.tally import Totals
 
-_FETCHED = frozenset({200, 206, 302, 307})
 _CHALLENGE = 'Basic realm="farm", charset="UTF-8"'
 
 
@@ -136,14 +135,17 @@ def _holdings(held: Holdings) -> Iterator[Metric]:
 def _served(served: Served) -> Iterator[Metric]:
     about = "Requests to the index since the server started, by view, kind, status and family of client."
     requests = CounterMetricFamily("farm_index_requests", about, labels=["view", "kind", "status", "client"])
+    every: Counter[tuple[str, str, str, str]] = Counter()
     misses: Counter[str] = Counter()
     hits: Counter[str] = Counter()
     for key, count in sorted(served.totals.items()):
-        requests.add_metric([key.view, key.kind, str(key.status), key.family], count)
-        if key.status in _FETCHED and key.kind == "sdist":
+        every[key.view, key.kind, str(key.status), key.family] += count
+        if key.taken and key.kind == "sdist":
             misses[key.family] += count
-        if key.status in _FETCHED and key.kind == "wheel":
+        if key.taken and key.kind == "wheel":
             hits[key.family] += count
+    for labels, count in every.items():
+        requests.add_metric(labels, count)
     yield requests
     missed = CounterMetricFamily("farm_index_misses", "Sdists that clients fetched through the index, to compile them.", labels=["client"])
     hit = CounterMetricFamily("farm_index_wheels_served", "Downloads of the farm's own wheels.", labels=["client"])

@@ -32,15 +32,21 @@ _WAITING = 250_000
 _DISTINCT = 50_000
 _SDISTS = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
 _LONGEST_NAME = 512
+_FILES = frozenset({200, 206, 302, 307})
+_PAGES = frozenset({200, 304})
 
 
 class Totals(NamedTuple):
-    """A kind of answer, as metrics tell them apart. `family` is the program (`pip`, `uv`, ..., `other`)."""
+    """A kind of answer, as metrics tell them apart. `family` is the program (`pip`, `uv`, ..., `other`).
+
+    `taken`: an installer gets a whole page or file with it, or its beginning; see `Answered.fetched`.
+    """
 
     view: View
     kind: Kind
     family: str
     status: int
+    taken: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,7 +54,7 @@ class Answered:
     """An answer: what was asked for, by whom, and how it went. Two are the same only if they are one object: that is cheap.
 
     `name` is the file's, "" for a page. `own`: a file of the farm's. `fetched`: the client gets the whole file with this answer,
-    or its beginning, or is sent to where it is; not for HEAD, the rest of a range, and 304.
+    or its beginning, or is sent to where it is; not for HEAD, the rest of a range, and 304. Of a page it is also fetched with 304.
     """
 
     view: View
@@ -61,7 +67,7 @@ class Answered:
 
     @property
     def totals(self) -> Totals:
-        return Totals(self.view, self.kind, self.agent.program, self.status)
+        return Totals(self.view, self.kind, self.agent.program, self.status, self.fetched and self.agent.installs)
 
 
 class _Noted:
@@ -144,7 +150,7 @@ class Asked:
 def answered(asked: Asked, status: int) -> Answered:
     """Return what is counted for an answer. `path` counts from the index's root."""
     view, kind, name, own = _classify(asked.path)
-    fetched = asked.method == "GET" and asked.start and bool(name) and status in {200, 206, 302, 307}
+    fetched = asked.method == "GET" and (status in _PAGES if kind == "page" else asked.start and bool(name) and status in _FILES)
     agent = read_agent(asked.agent)
     return Answered(view=view, kind=kind, agent=agent, status=status, name=name[:_LONGEST_NAME], own=own, fetched=fetched)
 

@@ -7,17 +7,20 @@ from datetime import timedelta
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
+
 from farm.adapters.misses import MissBook
 from farm.errors import FarmError
 from farm.serve.counts import seen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from farm.adapters.database import Database
+    from farm.adapters.store import Store
     from farm.model.demand_seen import Seen
     from farm.ports import Clock
-    from farm.serve.tally import Tally
+    from farm.serve.tally import Answered, Tally
 
 _log = logging.getLogger("farm.serve")
 _SECONDS = 5.0
@@ -32,11 +35,11 @@ class Counting:
     """
 
     def __init__(
-        self, tally: Tally, database: Callable[[], Database] | None, clock: Clock, told: Callable[[Seen], None] | None = None
+        self, tally: Tally, store: Store | None, clock: Clock, told: Callable[[Seen], None] | None = None
     ) -> None:
-        """`database` is opened when there is something to keep; StoreError when it cannot be. None: counts are for metrics only."""
+        """`store`'s catalogue is opened when there is something to keep. None: counts are for metrics only."""
         self._tally = tally
-        self._database = database
+        self._store = store
         self._clock = clock
         self._told = told
         self._ended = Event()
@@ -61,19 +64,26 @@ class Counting:
         """Keep what was counted since the last time."""
         with self._writing:
             taken = self._tally.take()
-            if self._database is None:
+            if self._store is None:
                 return
-            found = seen(taken)
+            try:
+                found = seen(_real(taken, self._store))
+            except FarmError as error:
+                self._complain(error)
+                found = seen({answered: count for answered, count in taken.items() if not answered.own})
             if not found:
                 return
             if self._told is not None:
                 self._told(found)
             try:
-                self._keep(found, self._database())
+                self._keep(found, self._store.catalogue.database)
             except FarmError as error:
-                if not self._failed:
-                    _log.warning("what clients fetch is not counted while the catalogue cannot be written: %s", error.reason)
-                self._failed = True
+                self._complain(error)
+
+    def _complain(self, error: FarmError) -> None:
+        if not self._failed:
+            _log.warning("what clients fetch is not counted while the catalogue cannot be written: %s", error.reason)
+        self._failed = True
 
     def _keep(self, found: Seen, database: Database) -> None:
         now = self._clock.now()
@@ -91,3 +101,18 @@ class Counting:
                 self.flush()
             except Exception:  # noqa: BLE001 - whatever it is, what comes in the next few seconds is counted again
                 _log.exception("what clients fetched could not be counted")
+
+
+def _real(taken: Mapping[Answered, int], store: Store) -> Mapping[Answered, int]:
+    """Leave out files of the farm's own under a name that they do not have. StoreError.
+
+    Their URL is good for any name beside the right hash: whoever makes up names must fill no table, and have nothing built.
+    """
+    names = {answered.name for answered in taken if answered.own and answered.fetched}
+    if not names:
+        return taken
+    published = set(MissBook(store.catalogue.database).published(names))
+    # What is on no index is on a list of its own.
+    for project in {canonicalize_name(name.partition("-")[0]) for name in names - published}:
+        published |= store.direct.filenames(project)
+    return {answered: count for answered, count in taken.items() if not answered.own or answered.name in published}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
@@ -11,14 +12,14 @@ from sqlalchemy import select, tuple_
 from farm.adapters import tables
 from farm.adapters.durable import replace_file, storing
 from farm.adapters.misses import MissBook
-from farm.errors import EngineError, ImageError
+from farm.errors import EngineError, ImageError, StoreError
 from farm.model.package import parse_wheel_name
 from farm.model.target import parse_target
 from farm.model.watch import WatchSet
 from farm.survey.census import Census, serving, take_census, wanted, with_images
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -34,6 +35,7 @@ _MOST = 200
 _AT_ONCE = 200
 _UNDER_WAY = frozenset({"building", "built", "proven"})
 _UPSTREAMS = ("upstream-wheel", "pure-fallback")
+_STOPPED = "the farm was stopped while it built this"
 _FAILED = frozenset({"failed", "timed-out", "rejected", "interrupted", "skipped"})
 
 
@@ -69,8 +71,10 @@ class MissState:
 
 def wants(farm: Farm, since: timedelta = _NIGHTS, limit: int = _MOST) -> tuple[Want, ...]:
     """Return what clients compiled of late, for the configured targets that they are, the most frequent first. StoreError."""
-    misses = MissBook(farm.store.catalogue.database).misses(farm.clock.now() - since, limit)
-    found = wanted(misses, farm.settings.targets)
+    book, began = MissBook(farm.store.catalogue.database), farm.clock.now() - since
+    # Before the limit: what nobody is to build must not crowd out what somebody waits for.
+    served = [target for target in book.targets(began) if serving(target, farm.settings.targets)]
+    found = wanted(book.misses(began, limit, targets=served), farm.settings.targets)
     made = (
         Want(name=name, version=version, targets=tuple(sorted(counts)), count=max(counts.values()))
         for (name, version), counts in found.items()
@@ -99,12 +103,17 @@ def missed(farm: Farm, since: timedelta, limit: int) -> tuple[MissState, ...]:
     """Return what clients compiled since then, the most frequent first, each with how it stands now. StoreError."""
     database = farm.store.catalogue.database
     found = MissBook(database).misses(farm.clock.now() - since, limit)
-    return standings(database, found, farm.settings.targets)
+    return standings(database, found, farm.settings.targets, farm.store.locks.alive)
 
 
-def standings(database: Database, misses: Sequence[Miss], configured: Sequence[Target]) -> tuple[MissState, ...]:
-    """Return how each miss stands. Three queries for each few hundred misses, however large the catalogue is."""
-    known = _Known()
+def standings(
+    database: Database, misses: Sequence[Miss], configured: Sequence[Target], alive: Callable[[str], bool]
+) -> tuple[MissState, ...]:
+    """Return how each miss stands. Three queries for each few hundred misses, however large the catalogue is.
+
+    `alive` tells whether a run still is: an attempt of one that was killed is under way in the catalogue alone.
+    """
+    known = _Known(alive)
     pins = sorted({(miss.name, miss.version) for miss in misses})
     with database.read() as connection:
         for start in range(0, len(pins), _AT_ONCE):
@@ -117,6 +126,7 @@ class _Tried:
     """The last attempt at a version for a target."""
 
     id: str
+    run: str
     state: str
     summary: str
 
@@ -124,7 +134,8 @@ class _Tried:
 class _Known:
     """Wheels and last attempts of some versions."""
 
-    def __init__(self) -> None:
+    def __init__(self, alive: Callable[[str], bool]) -> None:
+        self._alive = alive
         self.wheels: dict[tuple[str, str], list[str]] = {}
         self.attempts: dict[tuple[str, str, str], _Tried] = {}
         self.cells: dict[tuple[str, str, str], str] = {}
@@ -135,10 +146,11 @@ class _Known:
         query = select(wheels.c.filename, wheels.c.name, wheels.c.version)
         for wheel in connection.execute(query.where(tuple_(wheels.c.name, wheels.c.version).in_(pins))):
             self.wheels.setdefault((wheel.name, wheel.version), []).append(wheel.filename)
-        tried = select(attempts.c.id, attempts.c.name, attempts.c.version, attempts.c.target, attempts.c.state, attempts.c.summary)
+        columns = ("id", "run", "name", "version", "target", "state", "summary")
+        tried = select(*(attempts.c[column] for column in columns))
         tried = tried.where(tuple_(attempts.c.name, attempts.c.version).in_(pins)).order_by(attempts.c.id)
         for attempt in connection.execute(tried):
-            found = _Tried(id=attempt.id, state=attempt.state, summary=attempt.summary)
+            found = _Tried(id=attempt.id, run=attempt.run, state=attempt.state, summary=attempt.summary)
             self.attempts[attempt.name, attempt.version, attempt.target] = found
         seen = select(cells.c.name, cells.c.version, cells.c.target, cells.c.reason, cells.c.file)
         seen = seen.where(tuple_(cells.c.name, cells.c.version).in_(pins), cells.c.state.in_(_UPSTREAMS))
@@ -153,18 +165,26 @@ class _Known:
                 return filename
         return ""
 
+    def _runs(self, run: str) -> bool:
+        # Of a store that cannot be written nobody can tell.
+        with suppress(StoreError):
+            return self._alive(run)
+        return False
+
     def last(self, miss: Miss, target: str) -> MissState:
         """Return how a miss without a wheel stands for the target that would serve it."""
         key = (miss.name, miss.version, target)
         tried = self.attempts.get(key)
+        remedy = f"echo '{miss.name}=={miss.version}' | farm build -r - --target {target}"
         if tried is not None and tried.state in _UNDER_WAY:
-            return MissState(miss=miss, standing="building", detail="being built", target=target, remedy="")
+            if self._runs(tried.run):
+                return MissState(miss=miss, standing="building", detail="being built", target=target, remedy="")
+            return MissState(miss=miss, standing="failed", detail=_STOPPED, target=target, remedy=remedy)
         if tried is not None and tried.state in _FAILED:
             why = tried.summary or tried.state
             return MissState(miss=miss, standing="failed", detail=why, target=target, remedy=f"farm explain {tried.id}")
         if key in self.cells:
             return MissState(miss=miss, standing="upstream", detail=self.cells[key], target=target, remedy="")
-        remedy = f"echo '{miss.name}=={miss.version}' | farm build -r - --target {target}"
         return MissState(miss=miss, standing="unbuilt", detail="not built yet", target=target, remedy=remedy)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import sys
 from threading import Event, Lock, Thread
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from farm.adapters.clock import SystemClock
 from farm.adapters.durable import replace_file, storing
-from farm.adapters.process import Command, run
+from farm.adapters.process import Command, end_with, run
 from farm.engine.waiting import Pace, Waiting, Wish
 from farm.errors import FarmError
 from farm.model.demand_seen import Miss
@@ -55,8 +56,7 @@ def follow_demand(settings: Settings, env: Mapping[str, str], store: Store, tall
     if settings.count_demand and settings.build_demand == "now":
         builder = DemandBuilder(settings, child_build(settings, env), SystemClock())
         builder.start()
-    database = (lambda: store.catalogue.database) if settings.count_demand else None
-    counting = Counting(tally, database, SystemClock(), builder.told if builder else None)
+    counting = Counting(tally, store if settings.count_demand else None, SystemClock(), builder.told if builder else None)
     counting.start()
     return Following(counting, builder)
 
@@ -134,13 +134,18 @@ def child_build(settings: Settings, env: Mapping[str, str]) -> Callable[[Wish, E
         with storing(log):
             log.unlink(missing_ok=True)
         asked = ("build", "-r", str(folder / f"{stem}.txt"), "--target", wish.target)
-        argv = (*nice, sys.executable, "-m", "farm", *config, *asked)
+        argv = (*nice, sys.executable, "-m", "farm", "--child-of", str(os.getpid()), *config, *asked)
         ended = run(Command(argv=argv, env=env, log=log, cancel=stop, grace=_GRACE))
         if not ended.ok and not ended.cancelled:
             _told(wish, ended.returncode, log)
         return ended.ok
 
     return build
+
+
+def stay_with(server: int) -> None:
+    """Have this process end with the server that started it, also when that is killed: its next one starts builds of its own."""
+    end_with(server)
 
 
 def _told(wish: Wish, code: int, log: Path) -> None:

@@ -176,8 +176,11 @@ class Workshop:
 
     def _output(self, attempt: str, line: str) -> None:
         """Pass a line on under the job's name: containers know only the attempt."""
-        subject = self._subjects.get(attempt) or attempt.rsplit(QUESTION, maxsplit=1)[-1]
-        self._farm.progress.output(subject, line)
+        subject = self._subjects.get(attempt)
+        if subject is None:
+            self._farm.progress.output(attempt.rsplit(QUESTION, maxsplit=1)[-1], line)
+        else:
+            self._farm.progress.output(subject, line, attempt)
 
     def tidy(self) -> None:
         """Clear away what dead runs left: their containers, their rooms; mark their attempts as interrupted."""

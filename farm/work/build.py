@@ -117,7 +117,7 @@ def build(command: Build, attempt_id: str, ports: BuildPorts) -> Built | Failed 
     if not (isinstance(outcome, Built) or wants) and attempt.key is not None and not ports.cancelled():
         ports.memory.keep(attempt.key, command.job, outcome)
     if not (isinstance(outcome, Built) or wants):
-        ports.progress.say(job.id, f"failed: {_told(outcome, ports)}")
+        ports.progress.say(job.id, f"failed: {_told(outcome, ports)}", attempt_id)
     return outcome
 
 
@@ -167,7 +167,7 @@ class _Attempt:
         return self._command.job
 
     def _say(self, text: str) -> None:
-        self._ports.progress.say(self._job.id, text)
+        self._ports.progress.say(self._job.id, text, self._attempt.id)
 
     def run(self, started: float) -> Built | Failed | TimedOut:
         try:

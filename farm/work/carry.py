@@ -63,9 +63,10 @@ def _built(command: Build, hands: Hands) -> BuildDone:
         except (BuildFailed, BadSdist, IntegrityError, UpstreamError) as error:
             failure = _unplanned(outcome, error)
         else:
-            say(job.id, f"its backend wants {', '.join(wants)}; built first: {', '.join(str(each.pin) for each in more.jobs) or 'nothing'}")
+            first = ", ".join(str(each.pin) for each in more.jobs) or "nothing"
+            say(job.id, f"its backend wants {', '.join(wants)}; built first: {first}", outcome.attempt)
             return BuildDone(job=job.id, outcome=outcome, better=better, more=more)
-    say(job.id, f"failed: {failure.diagnosis.summary}")
+    say(job.id, f"failed: {failure.diagnosis.summary}", failure.attempt)
     return BuildDone(job=job.id, outcome=failure)
 
 

@@ -82,7 +82,7 @@ def mend(command: MendCommand, ports: MendPorts) -> MendDone:
             impossible.add((found.kind, found.what))
             obstacles.append(f"{found.text}: {error.reason.splitlines()[0]}")
             continue
-        ports.progress.say(job.id, f"{failure.diagnosis.summary}: trying {found.text}")
+        ports.progress.say(job.id, f"{failure.diagnosis.summary}: trying {found.text}", failure.attempt)
         ports.pause(found.pause_s)
         trial = Trial(
             attempt=failure.attempt, stage=failure.stage, diagnosis=failure.diagnosis, mend=found

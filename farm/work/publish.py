@@ -87,7 +87,7 @@ def publish(command: Publish, ports: PublishPorts) -> Published | Failed:
             if ended:
                 told = replace(ended, state="failed", cause=diagnosis.cause, summary=diagnosis.summary, remedy=diagnosis.remedy)
                 ports.catalogue.finish(told)
-            ports.progress.say(job.id, f"failed: {diagnosis.summary}")
+            ports.progress.say(job.id, f"failed: {diagnosis.summary}", built.attempt)
             return Failed(attempt=built.attempt, stage="publish", diagnosis=diagnosis, seconds=0.0)
         url, already = file_url(theirs.sha256, theirs.filename), True
         if ended:
@@ -95,7 +95,7 @@ def publish(command: Publish, ports: PublishPorts) -> Published | Failed:
     if ended:
         ports.catalogue.finish(ended)
     ports.published(record.filename, job)
-    ports.progress.say(job.id, f"published {built.wheel.filename}" + (" (already there)" if already else ""))
+    ports.progress.say(job.id, f"published {built.wheel.filename}" + (" (already there)" if already else ""), built.attempt)
     return Published(verified=command.verified, url=url, already=already)
 
 
@@ -113,7 +113,7 @@ def _publish_direct(command: Publish, direct: Direct, record: WheelRecord, ports
     attempt = ports.catalogue.attempt(built.attempt)
     if attempt:
         ports.catalogue.finish(replace(attempt, state="published", ended=ports.clock.now()))
-    ports.progress.say(job.id, f"published {record.filename} ({note})")
+    ports.progress.say(job.id, f"published {record.filename} ({note})", built.attempt)
     return Published(verified=command.verified, url=url, note=note)
 
 

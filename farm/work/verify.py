@@ -73,7 +73,7 @@ class VerifyPorts:
 def verify(command: Verify, ports: VerifyPorts) -> Verified | Failed:
     """Prove a wheel on each target that it serves. Failed with stage "check" (the file) or "proof" (the clean room)."""
     started = ports.clock.monotonic()
-    ports.progress.say(command.job.id, "proving")
+    ports.progress.say(command.job.id, "proving", command.built.attempt)
     try:
         with ports.rooms.room(command.built.attempt) as room:
             return _verified(command, room, ports, started)
@@ -113,7 +113,7 @@ def _processors(
     job = command.job
     if not facts.native or job.recipe.allow_instructions:
         return (), None
-    image = ports.images.ensure(job.image, lambda text: ports.progress.say(job.id, text))
+    image = ports.images.ensure(job.image, lambda text: ports.progress.say(job.id, text, command.built.attempt))
     wheel = room.folder("wheel") / command.built.wheel.filename
     request = ScanRequest(
         wheel=wheel, image=image, target=job.target, log=room.log, attempt=command.built.attempt, limits=ports.limits
@@ -158,7 +158,7 @@ def _why_left_out(command: Verify, ports: VerifyPorts) -> Diagnosis | None:
 def _prove(command: Verify, proof: Proof, facts: WheelFacts, room: Room, ports: VerifyPorts) -> Verdict:
     job = command.job
     image = ports.images.ensure(
-        ports.images.choose(proof.target, "runtime"), lambda text: ports.progress.say(job.id, text)
+        ports.images.choose(proof.target, "runtime"), lambda text: ports.progress.say(job.id, text, command.built.attempt)
     )
     skipped = dict(job.recipe.skip_imports)
     return ports.prover.prove(
@@ -208,7 +208,7 @@ def _rejected(command: Verify, stage: str, diagnosis: Diagnosis, ports: VerifyPo
 
 def _failed(command: Verify, stage: str, diagnosis: Diagnosis, ports: VerifyPorts, started: float) -> Failed:
     told = "stopped by the user" if ports.cancelled() else diagnosis.summary
-    ports.progress.say(command.job.id, f"failed: {told}")
+    ports.progress.say(command.job.id, f"failed: {told}", command.built.attempt)
     seconds = ports.clock.monotonic() - started
     return Failed(attempt=command.built.attempt, stage=stage, diagnosis=diagnosis, seconds=seconds)
 

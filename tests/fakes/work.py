@@ -248,11 +248,13 @@ class FakeLessons:
 @dataclass(kw_only=True)
 class FakeProgress:
     said: list[str] = field(default_factory=list)
+    attempts: list[str] = field(default_factory=list)
 
-    def say(self, subject: str, text: str) -> None:
+    def say(self, subject: str, text: str, attempt: str = "") -> None:
         self.said.append(f"{subject}: {text}")
+        self.attempts.append(attempt)
 
-    def output(self, subject: str, line: str) -> None:
+    def output(self, subject: str, line: str, attempt: str = "") -> None:
         self.said.append(f"{subject} | {line}")
 
 

@@ -11,7 +11,7 @@ import time
 import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from uv import find_uv_bin
@@ -19,8 +19,9 @@ from uv import find_uv_bin
 from farm.adapters.clock import SystemClock
 from farm.adapters.misses import MissBook
 from farm.adapters.store import Store
+from farm.model.direct import Direct
 from farm.model.interpreter import running_target
-from farm.model.page import JSON
+from farm.model.page import JSON, file_url
 from farm.serve.simple import render_project
 from tests.fakes.serving import Raw, request
 from tests.fakes.store import FakeClock, Wheelmaker
@@ -186,6 +187,56 @@ def test_one_download_counts_once_and_answers_of_the_short_cut_count_too(
     assert [(one.filename, one.count) for one in downloads] == [(record.filename, 6)]
 
 
+def test_a_name_that_somebody_made_up_for_a_file_of_the_farms_counts_for_nothing(
+    shell: Shell, index: IndexServer, tmp_path: Path, record: WheelRecord
+) -> None:
+    add_buildable(index, tmp_path)
+    shell.write("config.toml", f'targets = ["{HERE}"]\n[images]\nfamily = "debian"\n[demand]\nbuild = "now"\n')
+    store = Store(shell.folder / ".farm", render_project, FakeClock())
+    elsewhere, verified = Wheelmaker(folder=tmp_path / "elsewhere").make("fork", "1.0")
+    store.publish_direct(elsewhere, verified, Direct(url="./fork"))
+    store.close()
+    folder = f"files/{record.sha256[:2]}/{record.sha256[2:]}"
+    agent = said("pip", "25.3", python=sys.version.split()[0]).decode()
+    with started(shell) as (url, process):
+        # The hash is right, and so the bytes are there; the names are somebody's invention.
+        for name in ("demo-1.0.tar.gz", "demo-2.0-py3-none-any.whl"):
+            assert get(f"{url}/{folder}/{name}", agent)[0] == 200
+        assert get(f"{url}/{folder}/{record.filename}", agent)[0] == 200
+        assert get(f"{url}/{file_url(elsewhere.sha256, elsewhere.filename)}", agent)[0] == 200
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=30)
+    assert misses(shell) == []
+    assert not (shell.folder / ".farm" / "demand").exists()
+    store = Store(shell.folder / ".farm", render_project, SystemClock())
+    downloads = MissBook(store.catalogue.database).downloads(SystemClock().now())
+    store.close()
+    # What is on no index has a name of its own, too.
+    assert {one.filename: one.count for one in downloads} == {record.filename: 1, elsewhere.filename: 1}
+
+
+@pytest.mark.parametrize("view", ["", f"/strict/{HERE}"])
+def test_sdists_lead_to_upstream_below_a_path_and_behind_tokens(shell: Shell, index: IndexServer, tmp_path: Path, view: str) -> None:
+    add_sdist(index, "demo", "1.0", tmp_path)
+    serve = 'path-prefix = "/farm"\nread-access = "token"\nstrict-gaps = "list"'
+    shell.write("config.toml", f'targets = ["{HERE}"]\n[serve]\n{serve}\n')
+    token = shell.run("token", "create", "reader", "--scope", "read").out.strip()
+    with started(shell) as (url, _):
+        port = int(urlsplit(url).port or 0)
+        page = f"{url}{view}/simple/demo/"
+        files = json.loads(get(page, Accept=JSON, Authorization=f"Bearer {token}")[1])["files"]
+        path = urlsplit(urljoin(page, files[0]["url"])).path
+        assert path.startswith("/farm/packages/")
+        agent, allowed = f"User-Agent: {PIP}", f"Authorization: Bearer {token}"
+        with Raw(socket.create_connection(("127.0.0.1", port))) as raw:
+            assert raw.ask(request(path, agent)).status == 401
+            for lines, method in (((agent, allowed), "GET"), ((agent, allowed), "HEAD"), ((agent, allowed, "Range: bytes=5-"), "GET")):
+                answer = raw.ask(request(path, *lines, method=method), method=method)
+                assert (answer.status, answer.headers["cache-control"]) == (307, "no-cache")
+                assert answer.headers["location"] == f"{index.url.removesuffix('/simple')}/files/demo/demo-1.0.tar.gz"
+    assert [miss["count"] for miss in misses(shell)] == [1]
+
+
 def test_servers_on_one_store_add_up_and_counts_are_there_while_they_run(shell: Shell, index: IndexServer, tmp_path: Path) -> None:
     add_sdist(index, "demo", "1.0", tmp_path)
     with started(shell) as (one, _), started(shell) as (other, _):
@@ -288,3 +339,28 @@ def test_what_clients_compile_is_built_at_once_by_one_child_for_all_that_wait(sh
     assert "engine" in log.read_text().lower()
     assert "is not there" in told
     assert [path.name for path in log.parent.glob("*.txt")] == [f"demo-1.0-{HERE}.txt"]
+
+
+def test_a_build_at_once_ends_with_a_server_that_was_killed(shell: Shell, index: IndexServer, tmp_path: Path) -> None:
+    add_buildable(index, tmp_path)
+    shell.write("config.toml", f'targets = ["{HERE}"]\n[images]\nfamily = "debian"\n[demand]\nbuild = "now"\n')
+    # An engine that takes connections and never answers, so that the build has something to wait for.
+    with socket.socket(socket.AF_UNIX) as engine:
+        engine.bind(str(tmp_path / "engine"))
+        engine.listen()
+        engine.settimeout(60)
+        shell.env["DOCKER_HOST"] = f"unix://{tmp_path}/engine"
+        with started(shell) as (url, process):
+            get(sdist_url(url), said("pip", "25.3", python=sys.version.split()[0]).decode())
+            waiting, asked = engine.accept()[0], b""
+            while not asked:
+                # A first connection only tries whether somebody listens.
+                waiting.close()
+                waiting = engine.accept()[0]
+                asked = waiting.recv(65536)
+            with waiting:
+                waiting.settimeout(10)
+                process.kill()
+                process.wait(timeout=30)
+                # Its end closes the connection.
+                assert not waiting.recv(65536)

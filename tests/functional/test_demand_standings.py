@@ -69,7 +69,8 @@ def test_each_miss_is_told_with_how_it_stands_and_what_to_type(farm: Farm, tmp_p
     names = ("there", "broken", "busy", "bought", "new")
     misses = {key(name): 10 - number for number, name in enumerate(names)} | {key("new", "cp310-win32"): 2, key("new", ""): 1}
     MissBook(farm.store.catalogue.database).record(Seen(misses=misses), now)
-    found = missed(farm, WEEK, 100)
+    with farm.store.locks.run("R"):
+        found = missed(farm, WEEK, 100)
     assert [(state.miss.name, state.standing, state.target) for state in found] == [
         ("there", "wheel", TARGET), ("broken", "failed", TARGET), ("busy", "building", TARGET), ("bought", "upstream", TARGET),
         ("new", "unbuilt", TARGET), ("new", "not-configured", ""), ("new", "untold", ""),
@@ -78,6 +79,16 @@ def test_each_miss_is_told_with_how_it_stands_and_what_to_type(farm: Farm, tmp_p
     assert found[1].remedy == "farm explain A1"
     assert found[4].remedy == f"echo 'new==1.0' | farm build -r - --target {TARGET}"
     assert found[5].remedy == "farm targets census"
+    # Its process was killed, whatever the catalogue says.
+    busy = missed(farm, WEEK, 100)[2]
+    assert (busy.standing, busy.detail) == ("failed", "the farm was stopped while it built this")
+    assert busy.remedy == f"echo 'busy==1.0' | farm build -r - --target {TARGET}"
+
+
+def test_what_clients_compiled_that_no_target_serves_crowds_out_nothing(farm: Farm) -> None:
+    misses = {key(f"mac{number}", "cp312-macosx_14_0_arm64"): 50 for number in range(250)} | {key(f"old{n}", ""): 60 for n in range(250)}
+    MissBook(farm.store.catalogue.database).record(Seen(misses=misses | {key("demo"): 2}), farm.clock.now())
+    assert [want.name for want in wants(farm)] == ["demo"]
 
 
 def test_a_night_gets_a_set_for_each_version_that_clients_of_configured_targets_compiled(farm: Farm) -> None:

@@ -78,6 +78,21 @@ def test_linked_files_are_not_the_farms_business(opened: Callable[..., Views]) -
     assert views.packages.find(f"aa/bb/{WHEEL}") is None
 
 
+def test_an_sdist_that_leads_through_the_farm_has_its_metadata_there_too(opened: Callable[..., Views], index: IndexServer) -> None:
+    """The page says that there is some beside its URL (PEP 658 and 714), and a client that gets 404 for it gives up."""
+    index.add(("demo-2.0.tar.gz", b"an sdist"), metadata=METADATA)
+    views = opened()
+    path = path_of(views, "demo-2.0.tar.gz")
+    for ending in ("", ".metadata"):
+        found = views.packages.find(path + ending)
+        assert found is not None
+        assert found.redirect == f"{index.url.removesuffix('/simple')}/files/demo/demo-2.0.tar.gz{ending}"
+    page = views.sources[""].page(NAME, JSON, "identity")
+    assert page is not None
+    assert "core-metadata" in next(file for file in json.loads(page.body)["files"] if file["filename"] == "demo-2.0.tar.gz")
+    assert views.packages.find(f"aa/bb/{WHEEL}.metadata") is None
+
+
 def test_redirects_lead_to_what_the_page_lists_and_nowhere_else(
     opened: Callable[..., Views], index: IndexServer
 ) -> None:

@@ -134,6 +134,14 @@ def test_the_disk_is_told_by_part(tmp_path: Path) -> None:
     assert found["cache"] == 0
 
 
+def test_what_a_killed_farm_was_at_is_no_build_under_way(builds: Builds) -> None:
+    figures = FigureReader(builds.root, builds.store.catalogue.database, builds.store.locks, builds.clock.now)
+    builds.begin()
+    assert figures.recent().builds.running == 0
+    with builds.store.locks.run("r"):
+        assert figures.recent().builds.running == 1
+
+
 def test_a_nights_report_gives_its_figures(builds: Builds) -> None:
     figures = FigureReader(builds.root, builds.store.catalogue.database, builds.store.locks, builds.clock.now)
     assert figures.recent().night is None

@@ -6,13 +6,16 @@ import io
 import json
 import logging
 import re
+import warnings
+from contextlib import redirect_stderr
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farm.cli import render
-from farm.cli.json_log import JsonHandler, JsonProgress, JsonStderr
+from farm.cli.json_log import JsonHandler, JsonProgress, JsonStderr, speak_json, speak_plainly
 from farm.model.log_line import job_fields
 
 
@@ -60,7 +63,7 @@ def test_progress_names_package_target_and_stage() -> None:
     out = io.StringIO()
     progress = JsonProgress(JsonStderr(out), verbose=False)
     progress.say("zope-interface-6.0-cp313t-manylinux_2_41_x86_64", "building")
-    progress.say("zope-interface-6.0-cp313t-manylinux_2_41_x86_64", "failed: \x1b[31mno\u2028compiler\x1b[0m")
+    progress.say("zope-interface-6.0-cp313t-manylinux_2_41_x86_64", "failed: \x1b[31mno\u2028compiler\x1b[0m", "20260510-120000-abcdef")
     progress.say("debian-bookworm-x86_64-builder", "a step of an image")
     progress.output("zope-interface-6.0-cp313t-manylinux_2_41_x86_64", "not shown unless verbose")
     first, second, third = lines(out)
@@ -68,6 +71,7 @@ def test_progress_names_package_target_and_stage() -> None:
     assert (first["stage"], first["level"]) == ("building", "info")
     assert (second["stage"], second["level"]) == ("failed", "warning")
     assert "stage" not in third
+    assert (second["attempt"], "attempt" in first) == ("20260510-120000-abcdef", False)
     assert third["subject"] == "debian-bookworm-x86_64-builder"
 
 
@@ -90,3 +94,34 @@ def test_requests_have_their_parts_as_fields() -> None:
     first, second = lines(out)
     assert (first["event"], first["path"], first["status"], first["client"]) == ("access", '/simple/a"\n{/', 404, "127.0.0.1:1")
     assert (second["logger"], second["level"], second["message"]) == ("farm.serve", "warning", "it failed")
+
+
+def test_a_warning_of_pythons_is_a_line_of_its_own_and_not_the_beginning_of_the_next() -> None:
+    out = io.StringIO()
+    with redirect_stderr(out), warnings.catch_warnings():
+        warnings.simplefilter("always")
+        speak_json()
+        try:
+            warnings.warn("this goes away", DeprecationWarning, stacklevel=1)
+            render.err("error: no such file")
+        finally:
+            speak_plainly()
+    first, second = lines(out)
+    assert (first["level"], "this goes away" in first["message"]) == ("warning", True)
+    assert (second["level"], second["message"]) == ("error", "no such file")
+
+
+def test_no_half_of_a_character_comes_out_as_some_readers_refuse_the_line_then() -> None:
+    out = io.StringIO()
+    JsonStderr(out).emit("info", "note", "a file \udcff", subject="\ud83d", whole="\U0001f600")
+    assert out.getvalue().count("\\ud") == 2  # the two halves of one whole
+    (line,) = lines(out)
+    assert (line["message"], line["subject"], line["whole"]) == ("a file \ufffd", "\ufffd", "\U0001f600")
+
+
+@pytest.mark.parametrize("opening", ["Exception in thread figures:\nTraceback (most recent", "Exception ignored in: x\nTraceback"])
+def test_what_nobody_caught_in_a_thread_is_an_error(opening: str) -> None:
+    out = io.StringIO()
+    print(opening, file=JsonStderr(out), flush=True)
+    (line,) = lines(out)
+    assert (line["level"], line["event"], line["message"]) == ("error", "traceback", opening)

@@ -55,6 +55,17 @@ def test_what_failed_rests_longer_each_time_up_to_a_bound() -> None:
     assert rests == [200.0, 350.0, 350.0, 350.0]
 
 
+def test_what_is_there_and_asked_for_all_the_same_is_looked_at_less_and_less() -> None:
+    """Whoever installs with --no-binary goes on to fetch the sdist."""
+    waiting, now, rests = Waiting(PACE), 0.0, []
+    for well in (True, True, True, False, True):
+        assert waiting.ask(wish(), 1, now)
+        assert waiting.next(now + 3) is not None
+        rests.append(waiting.ended(wish(), well=well, now=now + 3))
+        now += 3 + rests[-1]
+    assert rests == [100.0, 200.0, 350.0, 200.0, 100.0]
+
+
 def test_targets_are_told_apart_and_the_queue_is_bounded() -> None:
     waiting = Waiting(PACE)
     taken = [waiting.ask(wish(target=f"cp31{number}-win32"), 1, 0.0) for number in range(8)]

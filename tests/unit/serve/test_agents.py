@@ -157,3 +157,9 @@ def test_nothing_beyond_a_bound_is_read() -> None:
     long = said("pip", "25.3", zz="x" * LONGEST)
     assert target_of(read_agent(long)) == ""
     assert str(read_agent(long)) == "pip 25.3"
+
+
+def test_what_is_remembered_of_a_header_is_as_short_as_what_is_read_of_it() -> None:
+    """A head may have 32 KiB, and two thousand headers are remembered."""
+    header = said("pip", "25.3", user_data="x" * LONGEST)
+    assert read_agent(header) is read_agent(header + b"y" * 20_000)

@@ -43,7 +43,11 @@ EVERYTHING = Figures(
     free=1000, size=2000,
 )  # fmt: skip
 SERVED = Served(
-    totals={Totals("merged", "page", "pip", 200): 9, Totals("merged", "sdist", "uv", 302): 2, Totals("merged", "wheel", "pip", 200): 1},
+    totals={
+        Totals("merged", "page", "pip", 200, taken=True): 9, Totals("merged", "sdist", "uv", 302, taken=True): 2,
+        Totals("merged", "sdist", "uv", 302): 5, Totals("merged", "sdist", "curl", 302): 3,
+        Totals("merged", "wheel", "pip", 200, taken=True): 1, Totals("merged", "wheel", "pip", 200): 6,
+    },
     short_cuts=4,
     upstream={"ok": 7, "error": 1, "stale": 2},
 )
@@ -99,8 +103,11 @@ def test_the_figures_are_what_was_counted() -> None:
     assert found['farm_builds_total{"cause": "", "outcome": "published"}'] == 4
     assert found['farm_build_duration_seconds_bucket{"le": "10.0", "outcome": "published"}'] == 0
     assert found['farm_build_duration_seconds_bucket{"le": "30.0", "outcome": "published"}'] == 1
-    assert found['farm_index_misses_total{"client": "uv"}'] == 2
+    # HEAD, the rest of a range and curl are requests, and neither misses nor downloads.
+    assert {name: found[name] for name in found if "misses" in name} == {'farm_index_misses_total{"client": "uv"}': 2}
     assert found['farm_index_wheels_served_total{"client": "pip"}'] == 1
+    wheels = 'farm_index_requests_total{"client": "pip", "kind": "wheel", "status": "200", "view": "merged"}'
+    assert found[wheels] == 7
     assert found["farm_index_short_cuts_total{}"] == 4
     assert found["farm_night_exit_code{}"] == 1
     assert found['farm_upstream_requests_total{"result": "error"}'] == 1
@@ -145,6 +152,46 @@ def test_promtool_finds_nothing_wrong() -> None:
     assert (metrics.returncode, metrics.stderr) == (0, "")
     rules = subprocess.run(["promtool", "check", "rules", str(DOCS / "alerts.yml")], capture_output=True, text=True, check=False)
     assert rules.returncode == 0, rules.stdout + rules.stderr
+
+
+def series(name: str, values: str) -> str:
+    return f"      - {{series: '{name}{{job=\"farm\",instance=\"a\"}}', values: '{values}'}}\n"
+
+
+# Five minutes each. `_` is no sample: what the metric was before it was there.
+ALERTS = {
+    "a fresh farm, on which images are made at first": (series("farm_store_free_bytes", "500e9-2.5e9x120"), ()),
+    "a disk that fills from day to day": (series("farm_store_free_bytes", "500e9-0.66e9x576"), ("FarmDiskFullSoon",)),
+    "a night that somebody stopped": (series("farm_night_ok", "0x576") + series("farm_night_exit_code", "130x576"), ()),
+    "a night that broke off": (series("farm_night_ok", "0x576") + series("farm_night_exit_code", "6x576"), ("FarmNightBroken",)),
+    "a night that was killed": (series("farm_night_ok", "0x576"), ("FarmNightBroken",)),
+    "a night that some packages failed in": (series("farm_night_ok", "1x576") + series("farm_night_exit_code", "1x576"), ()),
+    "sets that no night was ever installed for": (series("farm_watch_sets", "3x576"), ("FarmNightNever",)),
+    "sets that were added today": (series("farm_watch_sets", "_x432 3x144"), ()),
+    "a farm without sets": (series("farm_watch_sets", "0x576"), ()),
+    "nights that happen": (series("farm_watch_sets", "3x576") + series("farm_night_start_timestamp_seconds", "7200x576"), ()),
+    "a last night of long ago": (series("farm_night_end_timestamp_seconds", "7200x576"), ("FarmNightMissing",)),
+}  # fmt: skip
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+@pytest.mark.parametrize("case", ALERTS)
+def test_alerts_fire_where_something_is_wrong_and_nowhere_else(case: str, tmp_path: Path) -> None:
+    told, fires = ALERTS[case]
+    hours = 10 if "fresh" in case else 48
+    names = re.findall(r"- alert: (\w+)", (DOCS / "alerts.yml").read_text(encoding="utf-8"))
+    assert set(fires) <= set(names)
+    # promtool compares labels and annotations, too: what fires is asked of the series that Prometheus makes of alerts.
+    expected = "".join(
+        f"      - {{expr: 'count(ALERTS{{alertname=\"{name}\",alertstate=\"firing\"}})', eval_time: {hours}h"
+        + (", exp_samples: [{value: 1}]}\n" if name in fires else "}\n")
+        for name in names
+    )
+    text = f"rule_files: ['{DOCS / 'alerts.yml'}']\nevaluation_interval: 5m\ntests:\n  - interval: 5m\n"
+    path = tmp_path / "alerts.test.yml"
+    path.write_text(f"{text}    input_series:\n{told}    promql_expr_test:\n{expected}", encoding="utf-8")
+    done = subprocess.run(["promtool", "test", "rules", str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def known() -> set[str]:

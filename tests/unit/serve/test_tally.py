@@ -59,12 +59,24 @@ def test_downloads_are_of_the_farms_own_wheels_and_pages_tell_who_clients_are() 
     assert not found.misses
 
 
+def test_a_head_of_a_page_is_no_visit() -> None:
+    assert not seen({ask("/simple/demo/", method="HEAD"): 1, ask("/simple/demo/", 304, method="HEAD"): 1})
+
+
+@pytest.mark.parametrize(
+    "asked", [ask(SDIST, 206, start=False), ask(SDIST, method="HEAD"), ask(SDIST, agent=b"curl/8"), ask(SDIST, 304), ask(SDIST, 404)]
+)  # fmt: skip
+def test_what_is_no_miss_is_none_in_the_metrics_either(asked: Answered) -> None:
+    assert not asked.totals.taken
+    assert ask(SDIST, 307).totals.taken
+
+
 def test_readers_do_not_take_from_each_other() -> None:
     tally = Tally()
     first = ask("/simple/demo/")
     again = tally.note(first)
     again()
-    key = Totals("merged", "page", "pip", 200)
+    key = Totals("merged", "page", "pip", 200, taken=True)
     assert tally.totals() == {key: 2}
     assert tally.take() == {first: 2}
     again()

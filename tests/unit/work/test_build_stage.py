@@ -183,6 +183,7 @@ def test_a_failure_is_read_off_the_log(bench: Bench) -> None:
     row = bench.catalogue.rows["A1"]
     assert (row.state, row.cause, row.digest) == ("failed", outcome.diagnosis.cause, None)
     assert bench.progress.said[-1].endswith(f"failed: {outcome.diagnosis.summary}")
+    assert set(bench.progress.attempts) == {outcome.attempt}
 
 
 def test_what_only_the_builder_knows_stands_against_the_log(bench: Bench) -> None:

@@ -87,6 +87,7 @@ def test_nothing_of_a_wheel_whose_file_is_wrong_is_run(bench: Bench) -> None:
     assert reason(outcome) == "its RECORD lies"
     assert bench.progress.said[-1].endswith("failed: its RECORD lies")
     assert isinstance(outcome, Failed)
+    assert set(bench.progress.attempts) == {outcome.attempt}
     assert outcome.stage == "check"
     assert bench.prover.requests == []
 
