@@ -18,24 +18,17 @@ if TYPE_CHECKING:
 
     from farm.adapters.database import Database
     from farm.adapters.store import Store
-    from farm.model.overview import (
+    from farm.model.overview import GapPage, Matrix, MatrixQuery, PackageView, SetPage, SetView, TargetView, WheelPage
+    from farm.model.overview_runs import (
         BuildPage,
         BuildQuery,
         BuildView,
-        GapPage,
-        Matrix,
-        MatrixQuery,
         MissPage,
         MissQuery,
         NightRow,
         NightView,
-        PackageView,
         Queue,
-        SetPage,
-        SetView,
         Summary,
-        TargetView,
-        WheelPage,
     )
 
 

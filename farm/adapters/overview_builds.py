@@ -16,7 +16,7 @@ from farm.adapters.attestations import BuildNotes
 from farm.adapters.overview_cells import UNDER_WAY
 from farm.adapters.rooms import INPUTS
 from farm.model.outcome import Diagnosis
-from farm.model.overview import BuildPage, BuildRow, BuildView, NightRow, NightView, Queue, RunView, Span, Worker
+from farm.model.overview_runs import BuildPage, BuildRow, BuildView, NightRow, NightView, Queue, RunView, Span, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Row
 
     from farm.adapters.database import Database
-    from farm.model.overview import BuildQuery
+    from farm.model.overview_runs import BuildQuery
 
 _EARLIER_AT_MOST = 50
 _SPANS_AT_MOST = 2_000

@@ -18,7 +18,8 @@ from farm.adapters.overview_cells import read_pins
 from farm.adapters.overview_kept import KeptValue
 from farm.adapters.overview_matrix import MISSING, set_totals
 from farm.errors import FarmError
-from farm.model.overview import MissPage, MissRow, SetPage, SetRow, SetView, Summary, TargetView
+from farm.model.overview import SetPage, SetRow, SetView, TargetView
+from farm.model.overview_runs import MissPage, MissRow, Summary
 from farm.model.target import parse_target
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from farm.adapters.database import Database
     from farm.adapters.overview_builds import BuildsReader
     from farm.adapters.overview_matrix import MatrixReader
-    from farm.model.overview import MissQuery
+    from farm.model.overview_runs import MissQuery
 
 _DAY = "%Y-%m-%d"
 _PASSWORD = re.compile(r"://[^/\s@]+@")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlencode
 
-from farm.model.overview import BuildQuery, MatrixQuery, MissQuery
+from farm.model.overview import MatrixQuery
+from farm.model.overview_runs import BuildQuery, MissQuery
 from farm.serve.web.words import BUILD_STATES, CELL_STATES
 
 if TYPE_CHECKING:

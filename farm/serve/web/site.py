@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from farm.errors import FarmError
-from farm.model.overview import BuildQuery
+from farm.model.overview_runs import BuildQuery
 from farm.serve.ask import redirect
 from farm.serve.lines import beside_line, client_lines
 from farm.serve.pages import PROJECT
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from farm.model.overview import BuildRow
+    from farm.model.overview_runs import BuildRow
     from farm.serve.overview import Overview
     from farm.serve.web.build_page import Follow
 
