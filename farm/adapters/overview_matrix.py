@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packaging.utils import canonicalize_name
 from sqlalchemy import and_, func, select
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from farm.model.overview import CellState, MatrixQuery
 
 _UNSURVEYED_AT_MOST = 2_000
-_NAMES_AT_MOST = 2_000
+# How many projects a page reads at most, and how many names it passes over, before it comes short and leaves the rest to the next.
+_READ_AT_MOST = 600
+_PASSED_AT_MOST = 20_000
+_AT_ONCE = 1_000
 _SETS_TOLD = 5
 MISSING: tuple[CellState, ...] = (
     "build", "building", "failed", "timed-out", "blocked", "refused", "impossible", "hidden", "cancelled",
@@ -50,6 +53,18 @@ class _Place:
 
     def has_passed(self, pin: PinCells) -> bool:
         return bool(self.version) and pin.name == self.name and newest_first(pin.version) >= newest_first(self.version)
+
+
+class _Names(NamedTuple):
+    """Names that were `found`, after how many were `passed`; the `last` one that was looked at, "" where there are no more."""
+
+    found: list[str]
+    last: str
+    passed: int
+
+    @staticmethod
+    def of(found: list[str], limit: int) -> _Names:
+        return _Names(found, found[-1] if len(found) == limit else "", len(found))
 
 
 class MatrixReader:
@@ -103,17 +118,18 @@ class MatrixReader:
     def _page(self, connection: Connection, known: Names, query: MatrixQuery) -> tuple[list[PinCells], str]:
         """Return at most `limit` pins, and where the next page begins ("" on the last)."""
         place, found = _Place.read(query.after), list[PinCells]()
-        start, at_once, looked = place.name, query.limit + 1, 0
-        while looked < _NAMES_AT_MOST:
-            names = _candidates(connection, known, query, (start, canonicalize_name(query.search), at_once))
-            pins = (pin for pin in read_pins(connection, names, self._alive) if not place.has_passed(pin))
-            found += self._kept(connection, query, names, pins)
+        start, read, passed = place.name, 0, 0
+        following = _candidates(connection, known, query)
+        while read < _READ_AT_MOST and passed < _PASSED_AT_MOST:
+            names = following(start, query.limit + 1)
+            pins = (pin for pin in read_pins(connection, names.found, self._alive) if not place.has_passed(pin))
+            found += self._kept(connection, query, names.found, pins)
             if len(found) > query.limit:
                 last = found[query.limit - 1]
                 return found[: query.limit], f"{last.name}=={last.version}"
-            if len(names) < at_once:
+            if not names.last:
                 return found, ""
-            start, looked = f"{names[-1]}\0", looked + len(names)
+            start, read, passed = f"{names.last}\0", read + len(names.found), passed + names.passed
         return found, f"{start[:-1]}=="
 
     @staticmethod
@@ -159,21 +175,47 @@ class MatrixReader:
         return tuple(TargetTotals(target=target, states=states) for target, states in counted.items())
 
 
-def _candidates(connection: Connection, known: Names, query: MatrixQuery, page: tuple[str, str, int]) -> list[str]:
-    """Return the next names of projects that may have rows to show, sorted; `page` is (from where on, part of a name, how many)."""
+def _candidates(connection: Connection, known: Names, query: MatrixQuery) -> Callable[[str, int], _Names]:
+    """Return what gives the next names, from one on and at most so many, of projects that may have rows to show."""
+    search = canonicalize_name(query.search)
+
+    def of_these(names: Sequence[str]) -> Callable[[str, int], _Names]:
+        return lambda start, limit: _Names.of(from_on(names, start, search, limit), limit)
+
     if query.watch:
-        return _names(connection, tables.wanted.c.name, (tables.wanted.c.watch == query.watch,), page)
+        wanted = tables.wanted.c
+        conditions = (wanted.watch == query.watch, *_containing(wanted.name, search))
+        return lambda start, limit: _Names.of(_names(connection, wanted.name, conditions, (start, limit)), limit)
     if not query.states:
-        return from_on(known.all, *page)
+        return of_these(known.all)
+    if search:
+        found = from_on(known.all, "", search, _READ_AT_MOST + 1)
+        if len(found) <= _READ_AT_MOST:
+            return of_these(found)
+
+    def in_states(start: str, limit: int) -> _Names:
+        # Passed over by the thousand here, where the database would go through all of a state for a name that is none of it.
+        at_once = _AT_ONCE if search else limit
+        passed = list(islice(_once(heapq.merge(*_in_states(connection, known, query, (start, at_once)))), at_once))
+        fit = [name for name in passed if search in name]
+        if len(fit) > limit:
+            return _Names(fit[:limit], fit[limit - 1], len(passed))
+        return _Names(fit, passed[-1] if len(passed) == at_once else "", len(passed))
+
+    return in_states
+
+
+def _in_states(connection: Connection, known: Names, query: MatrixQuery, page: tuple[str, int]) -> Iterator[list[str]]:
+    """Yield sorted names, of each place that may tell of one of the states: each is a walk along an index."""
     cells, attempts = tables.cells.c, tables.attempts.c
-    of_target = (cells.target.in_(query.targets),) if query.targets else ()
-    sources = [_names(connection, cells.name, (cells.state == state, *of_target), page) for state in query.states]
-    tried = {state for asked in query.states for state in ATTEMPTS_FOR.get(asked, ())}
-    tried_for = (attempts.target.in_(query.targets),) if query.targets else ()
-    sources += [_names(connection, attempts.name, (attempts.state == state, *tried_for), page) for state in sorted(tried)]
+    tried = sorted({state for asked in query.states for state in ATTEMPTS_FOR.get(asked, ())})
+    for columns, states in ((cells, query.states), (attempts, tried)):
+        for state in states:
+            for target in query.targets or ("",):
+                conditions = (columns.state == state, *((columns.target == target,) if target else ()))
+                yield _names(connection, columns.name, conditions, page)
     if "farm-wheel" in query.states:
-        sources.append(from_on(known.wheels, *page))
-    return list(islice(_once(heapq.merge(*sources)), page[2]))
+        yield from_on(known.wheels, page[0], "", page[1])
 
 
 def set_totals(connection: Connection, watch: str) -> tuple[TargetTotals, ...]:
@@ -197,10 +239,10 @@ def _row(pin: PinCells, targets: Sequence[str]) -> MatrixRow:
 
 
 def _names(
-    connection: Connection, column: ColumnElement[str], conditions: tuple[ColumnElement[bool], ...], page: tuple[str, str, int]
+    connection: Connection, column: ColumnElement[str], conditions: tuple[ColumnElement[bool], ...], page: tuple[str, int]
 ) -> list[str]:
-    start, search, limit = page
-    query: Select[Any] = select(column).where(*conditions, column >= start, *_containing(column, search)).distinct()
+    start, limit = page
+    query: Select[Any] = select(column).where(*conditions, column >= start).distinct()
     return list(connection.execute(query.order_by(column).limit(limit)).scalars())
 
 

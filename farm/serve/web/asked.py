@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 300
 _MOST_ROWS = 200
+_MOST_VALUES = 50
 _MOST_DAYS = 366
 
 
@@ -76,7 +77,7 @@ def _text(asked: QueryParams, name: str) -> str:
 
 
 def _texts(asked: QueryParams, name: str) -> tuple[str, ...]:
-    values = (value.strip()[:_LONGEST].replace("\0", "") for value in asked.getlist(name))
+    values = (value.strip()[:_LONGEST].replace("\0", "") for value in asked.getlist(name)[:_MOST_VALUES])
     return tuple(dict.fromkeys(value for value in values if value))
 
 
