@@ -52,6 +52,11 @@ class CatalogueOverview:
         self._sets = SetsReader(self._database, sets or {})
         self._demand = DemandReader(self._database, root, self._alive, now)
 
+    def warm(self) -> None:
+        """Make what every page counts, so that nobody waits for it who asks first."""
+        with suppress(StoreError):
+            self.summary(30)
+
     def matrix(self, query: MatrixQuery) -> Matrix:
         return self._matrix.matrix(query)
 

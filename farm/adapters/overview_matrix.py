@@ -8,10 +8,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packaging.utils import canonicalize_name
-from sqlalchemy import and_, func, select
+from sqlalchemy import Select, and_, exists, func, or_, select
 
 from farm.adapters import tables
-from farm.adapters.overview_cells import ATTEMPTS_FOR, PinCells, newest_first, read_pins
+from farm.adapters.overview_cells import ATTEMPTS_FOR, NAMES_AT_ONCE, UNDER_WAY, PinCells, newest_first, read_pins
 from farm.adapters.overview_kept import KeptValue
 from farm.adapters.overview_names import distinct, from_on, read_names
 from farm.model.overview import Gap, GapPage, Matrix, MatrixRow, TargetTotals
@@ -19,14 +19,14 @@ from farm.model.overview import Gap, GapPage, Matrix, MatrixRow, TargetTotals
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy import ColumnElement
     from sqlalchemy.engine import Connection
 
     from farm.adapters.database import Database
     from farm.adapters.overview_names import Names
     from farm.model.overview import CellState, MatrixQuery
 
-_UNSURVEYED_AT_MOST = 2_000
+_LOOKED_AT_MOST = 2_000
 # How many projects a page reads at most, and how many names it passes over, before it comes short and leaves the rest to the next.
 _READ_AT_MOST = 600
 _PASSED_AT_MOST = 20_000
@@ -36,6 +36,25 @@ MISSING: tuple[CellState, ...] = (
     "build", "building", "failed", "timed-out", "blocked", "refused", "impossible", "hidden", "cancelled",
 )  # fmt: skip
 """What is no wheel. "unknown" is not among them: an index did not answer."""
+
+
+# Only the name is bare: without statistics SQLite takes an index by target or state, and goes through half of the attempts for each cell.
+_SAME_PIN = and_(
+    tables.attempts.c.name == tables.cells.c.name, tables.attempts.c.version.concat("") == tables.cells.c.version,
+    tables.attempts.c.target.concat("") == tables.cells.c.target,
+)  # fmt: skip
+_OF_PIN = and_(
+    tables.attempts.c.name == tables.cells.c.name, tables.attempts.c.version == tables.cells.c.version,
+    tables.attempts.c.target == tables.cells.c.target,
+)  # fmt: skip
+_TELLS_MORE = or_(tables.cells.c.state == "build", tables.attempts.c.state.concat("").in_(("published", *UNDER_WAY)))
+# Projects with a pin that was missing when a survey looked and was tried since, or that no survey has looked at.
+_SINCE: tuple[Select[Any], ...] = (
+    select(tables.cells.c.name)
+    .where(tables.cells.c.state.in_((*MISSING, "unknown")), exists().where(_SAME_PIN, _TELLS_MORE).correlate(tables.cells))
+    .distinct(),
+    select(tables.attempts.c.name).where(~exists().where(_OF_PIN).correlate(tables.attempts)).distinct(),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,18 +179,30 @@ class MatrixReader:
         return tuple(dict.fromkeys((*self._configured, *sorted(found))))
 
     def _totals(self) -> tuple[TargetTotals, ...]:
-        """Count what surveys know, and what no survey looked at one by one, as far as that is not too much."""
+        """Count what surveys know; one by one what wheels and attempts tell otherwise, as far as that is not too much."""
         cells = tables.cells.c
         query = select(cells.target, cells.state, func.count()).group_by(cells.target, cells.state)
         counted: dict[str, dict[str, int]] = {target: {} for target in self.targets()}
-        unsurveyed = self.names().unsurveyed[:_UNSURVEYED_AT_MOST]
+        unsurveyed = self.names().unsurveyed
+
+        def count(target: str, state: str, number: int) -> None:
+            of_target = counted.setdefault(target, {})
+            of_target[state] = of_target.get(state, 0) + number
+            if not of_target[state]:
+                del of_target[state]
+
         with self._database().read() as connection:
-            for target, state, count in connection.execute(query):
-                counted.setdefault(target, {})[state] = count
-            for pin in read_pins(connection, unsurveyed, self._alive):
+            since = {name for told in _SINCE for name in connection.execute(told.limit(_LOOKED_AT_MOST)).scalars()}
+            looked = sorted({*since, *unsurveyed})[:_LOOKED_AT_MOST]
+            for target, state, number in connection.execute(query):
+                count(target, state, number)
+            for start in range(0, len(looked), NAMES_AT_ONCE):
+                some = cells.name.in_(looked[start : start + NAMES_AT_ONCE])
+                for target, state, number in connection.execute(query.where(some)):
+                    count(target, state, -number)
+            for pin in read_pins(connection, looked, self._alive):
                 for target, cell in pin.cells.items():
-                    of_target = counted.setdefault(target, {})
-                    of_target[cell.state] = of_target.get(cell.state, 0) + 1
+                    count(target, cell.state, 1)
         return tuple(TargetTotals(target=target, states=states) for target, states in counted.items())
 
 
