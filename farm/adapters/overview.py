@@ -18,24 +18,17 @@ if TYPE_CHECKING:
 
     from farm.adapters.database import Database
     from farm.adapters.store import Store
-    from farm.model.overview import (
+    from farm.model.overview import GapPage, Matrix, MatrixQuery, PackageView, SetPage, SetView, TargetView, WheelPage
+    from farm.model.overview_runs import (
         BuildPage,
         BuildQuery,
         BuildView,
-        GapPage,
-        Matrix,
-        MatrixQuery,
         MissPage,
         MissQuery,
         NightRow,
         NightView,
-        PackageView,
         Queue,
-        SetPage,
-        SetView,
         Summary,
-        TargetView,
-        WheelPage,
     )
 
 
@@ -58,6 +51,11 @@ class CatalogueOverview:
         self._wheels = WheelsReader(self._database, store.attestations, statements=store.serves_statements)
         self._sets = SetsReader(self._database, sets or {})
         self._demand = DemandReader(self._database, root, self._alive, now)
+
+    def warm(self) -> None:
+        """Make what every page counts, so that nobody waits for it who asks first."""
+        with suppress(StoreError):
+            self.summary(30)
 
     def matrix(self, query: MatrixQuery) -> Matrix:
         return self._matrix.matrix(query)

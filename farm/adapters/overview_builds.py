@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 from packaging.utils import canonicalize_name
@@ -15,8 +15,9 @@ from farm.adapters import tables
 from farm.adapters.attestations import BuildNotes
 from farm.adapters.overview_cells import UNDER_WAY
 from farm.adapters.rooms import INPUTS
+from farm.model.attempt import State
 from farm.model.outcome import Diagnosis
-from farm.model.overview import BuildPage, BuildRow, BuildView, NightRow, NightView, Queue, RunView, Span, Worker
+from farm.model.overview_runs import BuildPage, BuildRow, BuildView, NightRow, NightView, Queue, RunView, Span, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Row
 
     from farm.adapters.database import Database
-    from farm.model.overview import BuildQuery
+    from farm.model.overview_runs import BuildQuery
 
 _EARLIER_AT_MOST = 50
 _SPANS_AT_MOST = 2_000
 _JOBS_TOLD = 100
 _WORKERS_AT_MOST = 200
+_STATES = get_args(State)
 _STARTS = "%Y%m%d-%H%M%S"
 """How ids of attempts and runs begin: by the second, so that they sort by time."""
 
@@ -54,20 +56,8 @@ class BuildsReader:
         self._notes = BuildNotes(root)
 
     def builds(self, query: BuildQuery) -> BuildPage:
-        attempts = tables.attempts.c
-        asked: list[ColumnElement[bool]] = [
-            column == value
-            for column, value in (
-                (attempts.name, canonicalize_name(query.name)), (attempts.target, query.target), (attempts.run, query.run),
-            )
-            if value
-        ]  # fmt: skip
-        if query.after:
-            asked.append(attempts.id < query.after)
         with self._database().read() as connection:
-            # One by one, so that each is a walk along an index.
-            narrowed = [[*asked, attempts.state == state] for state in query.states] or [asked]
-            lists = [connection.execute(_newest(*conditions).limit(query.limit + 1)).all() for conditions in narrowed]
+            lists = [connection.execute(_newest(*conditions).limit(query.limit + 1)).all() for conditions in _walks(query)]
         rows = sorted((row for rows in lists for row in rows), key=lambda row: str(row.id), reverse=True)
         shown = tuple(self._row(row) for row in rows[: query.limit])
         return BuildPage(builds=shown, next=shown[-1].id if len(rows) > query.limit else "")
@@ -172,6 +162,26 @@ class BuildsReader:
 
 def _newest(*conditions: ColumnElement[bool]) -> Select[Any]:
     return _ROW.where(*conditions).order_by(tables.attempts.c.id.desc())
+
+
+def _walks(query: BuildQuery) -> list[list[ColumnElement[bool]]]:
+    """Return the conditions of each walk along an index that begins with what narrows most and goes on by id.
+
+    Only those columns are bare: a database without statistics may take a filter that fits half of the table for the better one.
+    """
+    attempts, states = tables.attempts.c, query.states
+    rest = [attempts.id < query.after] if query.after else []
+    asked = [(attempts.name, canonicalize_name(query.name)), (attempts.run, query.run), (attempts.target, query.target)]
+    given = [(column, value) for column, value in asked if value]
+    rest += [column.concat("") == value for column, value in given[1:]]
+    if query.name:
+        rest += [attempts.state.concat("").in_(states)] if states else []
+        states = ()
+    elif given:
+        # The indexes of runs and targets have the state before the id.
+        states = states or _STATES
+    narrow = [column == value for column, value in given[:1]]
+    return [[*narrow, attempts.state == state, *rest] for state in states] or [[*narrow, *rest]]
 
 
 def _diagnosis(connection: Connection, row: Row[Any]) -> Diagnosis | None:

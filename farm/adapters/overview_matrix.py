@@ -5,13 +5,13 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packaging.utils import canonicalize_name
-from sqlalchemy import and_, func, select
+from sqlalchemy import Select, and_, exists, func, or_, select
 
 from farm.adapters import tables
-from farm.adapters.overview_cells import ATTEMPTS_FOR, PinCells, newest_first, read_pins
+from farm.adapters.overview_cells import ATTEMPTS_FOR, NAMES_AT_ONCE, UNDER_WAY, PinCells, newest_first, read_pins
 from farm.adapters.overview_kept import KeptValue
 from farm.adapters.overview_names import distinct, from_on, read_names
 from farm.model.overview import Gap, GapPage, Matrix, MatrixRow, TargetTotals
@@ -19,20 +19,42 @@ from farm.model.overview import Gap, GapPage, Matrix, MatrixRow, TargetTotals
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy import ColumnElement
     from sqlalchemy.engine import Connection
 
     from farm.adapters.database import Database
     from farm.adapters.overview_names import Names
     from farm.model.overview import CellState, MatrixQuery
 
-_UNSURVEYED_AT_MOST = 2_000
-_NAMES_AT_MOST = 2_000
+_LOOKED_AT_MOST = 2_000
+# How many projects a page reads at most, and how many names it passes over, before it comes short and leaves the rest to the next.
+_READ_AT_MOST = 600
+_PASSED_AT_MOST = 20_000
+_AT_ONCE = 1_000
 _SETS_TOLD = 5
 MISSING: tuple[CellState, ...] = (
     "build", "building", "failed", "timed-out", "blocked", "refused", "impossible", "hidden", "cancelled",
 )  # fmt: skip
 """What is no wheel. "unknown" is not among them: an index did not answer."""
+
+
+# Only the name is bare: without statistics SQLite takes an index by target or state, and goes through half of the attempts for each cell.
+_SAME_PIN = and_(
+    tables.attempts.c.name == tables.cells.c.name, tables.attempts.c.version.concat("") == tables.cells.c.version,
+    tables.attempts.c.target.concat("") == tables.cells.c.target,
+)  # fmt: skip
+_OF_PIN = and_(
+    tables.attempts.c.name == tables.cells.c.name, tables.attempts.c.version == tables.cells.c.version,
+    tables.attempts.c.target == tables.cells.c.target,
+)  # fmt: skip
+_TELLS_MORE = or_(tables.cells.c.state == "build", tables.attempts.c.state.concat("").in_(("published", *UNDER_WAY)))
+# Projects with a pin that was missing when a survey looked and was tried since, or that no survey has looked at.
+_SINCE: tuple[Select[Any], ...] = (
+    select(tables.cells.c.name)
+    .where(tables.cells.c.state.in_((*MISSING, "unknown")), exists().where(_SAME_PIN, _TELLS_MORE).correlate(tables.cells))
+    .distinct(),
+    select(tables.attempts.c.name).where(~exists().where(_OF_PIN).correlate(tables.attempts)).distinct(),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +72,18 @@ class _Place:
 
     def has_passed(self, pin: PinCells) -> bool:
         return bool(self.version) and pin.name == self.name and newest_first(pin.version) >= newest_first(self.version)
+
+
+class _Names(NamedTuple):
+    """Names that were `found`, after how many were `passed`; the `last` one that was looked at, "" where there are no more."""
+
+    found: list[str]
+    last: str
+    passed: int
+
+    @staticmethod
+    def of(found: list[str], limit: int) -> _Names:
+        return _Names(found, found[-1] if len(found) == limit else "", len(found))
 
 
 class MatrixReader:
@@ -103,17 +137,18 @@ class MatrixReader:
     def _page(self, connection: Connection, known: Names, query: MatrixQuery) -> tuple[list[PinCells], str]:
         """Return at most `limit` pins, and where the next page begins ("" on the last)."""
         place, found = _Place.read(query.after), list[PinCells]()
-        start, at_once, looked = place.name, query.limit + 1, 0
-        while looked < _NAMES_AT_MOST:
-            names = _candidates(connection, known, query, (start, canonicalize_name(query.search), at_once))
-            pins = (pin for pin in read_pins(connection, names, self._alive) if not place.has_passed(pin))
-            found += self._kept(connection, query, names, pins)
+        start, read, passed = place.name, 0, 0
+        following = _candidates(connection, known, query)
+        while read < _READ_AT_MOST and passed < _PASSED_AT_MOST:
+            names = following(start, query.limit + 1)
+            pins = (pin for pin in read_pins(connection, names.found, self._alive) if not place.has_passed(pin))
+            found += self._kept(connection, query, names.found, pins)
             if len(found) > query.limit:
                 last = found[query.limit - 1]
                 return found[: query.limit], f"{last.name}=={last.version}"
-            if len(names) < at_once:
+            if not names.last:
                 return found, ""
-            start, looked = f"{names[-1]}\0", looked + len(names)
+            start, read, passed = f"{names.last}\0", read + len(names.found), passed + names.passed
         return found, f"{start[:-1]}=="
 
     @staticmethod
@@ -144,36 +179,74 @@ class MatrixReader:
         return tuple(dict.fromkeys((*self._configured, *sorted(found))))
 
     def _totals(self) -> tuple[TargetTotals, ...]:
-        """Count what surveys know, and what no survey looked at one by one, as far as that is not too much."""
+        """Count what surveys know; one by one what wheels and attempts tell otherwise, as far as that is not too much."""
         cells = tables.cells.c
         query = select(cells.target, cells.state, func.count()).group_by(cells.target, cells.state)
         counted: dict[str, dict[str, int]] = {target: {} for target in self.targets()}
-        unsurveyed = self.names().unsurveyed[:_UNSURVEYED_AT_MOST]
+        unsurveyed = self.names().unsurveyed
+
+        def count(target: str, state: str, number: int) -> None:
+            of_target = counted.setdefault(target, {})
+            of_target[state] = of_target.get(state, 0) + number
+            if not of_target[state]:
+                del of_target[state]
+
         with self._database().read() as connection:
-            for target, state, count in connection.execute(query):
-                counted.setdefault(target, {})[state] = count
-            for pin in read_pins(connection, unsurveyed, self._alive):
+            since = {name for told in _SINCE for name in connection.execute(told.limit(_LOOKED_AT_MOST)).scalars()}
+            looked = sorted({*since, *unsurveyed})[:_LOOKED_AT_MOST]
+            for target, state, number in connection.execute(query):
+                count(target, state, number)
+            for start in range(0, len(looked), NAMES_AT_ONCE):
+                some = cells.name.in_(looked[start : start + NAMES_AT_ONCE])
+                for target, state, number in connection.execute(query.where(some)):
+                    count(target, state, -number)
+            for pin in read_pins(connection, looked, self._alive):
                 for target, cell in pin.cells.items():
-                    of_target = counted.setdefault(target, {})
-                    of_target[cell.state] = of_target.get(cell.state, 0) + 1
+                    count(target, cell.state, 1)
         return tuple(TargetTotals(target=target, states=states) for target, states in counted.items())
 
 
-def _candidates(connection: Connection, known: Names, query: MatrixQuery, page: tuple[str, str, int]) -> list[str]:
-    """Return the next names of projects that may have rows to show, sorted; `page` is (from where on, part of a name, how many)."""
+def _candidates(connection: Connection, known: Names, query: MatrixQuery) -> Callable[[str, int], _Names]:
+    """Return what gives the next names, from one on and at most so many, of projects that may have rows to show."""
+    search = canonicalize_name(query.search)
+
+    def of_these(names: Sequence[str]) -> Callable[[str, int], _Names]:
+        return lambda start, limit: _Names.of(from_on(names, start, search, limit), limit)
+
     if query.watch:
-        return _names(connection, tables.wanted.c.name, (tables.wanted.c.watch == query.watch,), page)
+        wanted = tables.wanted.c
+        conditions = (wanted.watch == query.watch, *_containing(wanted.name, search))
+        return lambda start, limit: _Names.of(_names(connection, wanted.name, conditions, (start, limit)), limit)
     if not query.states:
-        return from_on(known.all, *page)
+        return of_these(known.all)
+    if search:
+        found = from_on(known.all, "", search, _READ_AT_MOST + 1)
+        if len(found) <= _READ_AT_MOST:
+            return of_these(found)
+
+    def in_states(start: str, limit: int) -> _Names:
+        # Passed over by the thousand here, where the database would go through all of a state for a name that is none of it.
+        at_once = _AT_ONCE if search else limit
+        passed = list(islice(_once(heapq.merge(*_in_states(connection, known, query, (start, at_once)))), at_once))
+        fit = [name for name in passed if search in name]
+        if len(fit) > limit:
+            return _Names(fit[:limit], fit[limit - 1], len(passed))
+        return _Names(fit, passed[-1] if len(passed) == at_once else "", len(passed))
+
+    return in_states
+
+
+def _in_states(connection: Connection, known: Names, query: MatrixQuery, page: tuple[str, int]) -> Iterator[list[str]]:
+    """Yield sorted names, of each place that may tell of one of the states: each is a walk along an index."""
     cells, attempts = tables.cells.c, tables.attempts.c
-    of_target = (cells.target.in_(query.targets),) if query.targets else ()
-    sources = [_names(connection, cells.name, (cells.state == state, *of_target), page) for state in query.states]
-    tried = {state for asked in query.states for state in ATTEMPTS_FOR.get(asked, ())}
-    tried_for = (attempts.target.in_(query.targets),) if query.targets else ()
-    sources += [_names(connection, attempts.name, (attempts.state == state, *tried_for), page) for state in sorted(tried)]
+    tried = sorted({state for asked in query.states for state in ATTEMPTS_FOR.get(asked, ())})
+    for columns, states in ((cells, query.states), (attempts, tried)):
+        for state in states:
+            for target in query.targets or ("",):
+                conditions = (columns.state == state, *((columns.target == target,) if target else ()))
+                yield _names(connection, columns.name, conditions, page)
     if "farm-wheel" in query.states:
-        sources.append(from_on(known.wheels, *page))
-    return list(islice(_once(heapq.merge(*sources)), page[2]))
+        yield from_on(known.wheels, page[0], "", page[1])
 
 
 def set_totals(connection: Connection, watch: str) -> tuple[TargetTotals, ...]:
@@ -197,10 +270,10 @@ def _row(pin: PinCells, targets: Sequence[str]) -> MatrixRow:
 
 
 def _names(
-    connection: Connection, column: ColumnElement[str], conditions: tuple[ColumnElement[bool], ...], page: tuple[str, str, int]
+    connection: Connection, column: ColumnElement[str], conditions: tuple[ColumnElement[bool], ...], page: tuple[str, int]
 ) -> list[str]:
-    start, search, limit = page
-    query: Select[Any] = select(column).where(*conditions, column >= start, *_containing(column, search)).distinct()
+    start, limit = page
+    query: Select[Any] = select(column).where(*conditions, column >= start).distinct()
     return list(connection.execute(query.order_by(column).limit(limit)).scalars())
 
 

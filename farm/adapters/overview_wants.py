@@ -15,10 +15,11 @@ from sqlalchemy import and_, func, select
 
 from farm.adapters import tables
 from farm.adapters.overview_cells import read_pins
-from farm.adapters.overview_kept import KeptValue
+from farm.adapters.overview_kept import KeptValue, KeptValues
 from farm.adapters.overview_matrix import MISSING, set_totals
 from farm.errors import FarmError
-from farm.model.overview import MissPage, MissRow, SetPage, SetRow, SetView, Summary, TargetView
+from farm.model.overview import SetPage, SetRow, SetView, TargetView
+from farm.model.overview_runs import MissPage, MissRow, Summary
 from farm.model.target import parse_target
 
 if TYPE_CHECKING:
@@ -32,11 +33,12 @@ if TYPE_CHECKING:
     from farm.adapters.database import Database
     from farm.adapters.overview_builds import BuildsReader
     from farm.adapters.overview_matrix import MatrixReader
-    from farm.model.overview import MissQuery
+    from farm.model.overview_runs import MissQuery
 
 _DAY = "%Y-%m-%d"
 _PASSWORD = re.compile(r"://[^/\s@]+@")
-_PERIODS_KEPT = 4
+_RANKINGS_KEPT = 4
+_SUMS_KEPT = 400
 _RANKED_AT_MOST = 10_000
 
 
@@ -126,15 +128,12 @@ class DemandReader:
         self._root = root
         self._alive = alive
         self._now = now
-        self._ranked: dict[int, KeptValue[tuple[list[Row[Any]], int]]] = {}
-        self._saved: dict[int, KeptValue[tuple[int, float, int]]] = {}
+        self._ranked = KeptValues(lambda days: self._rank(days, ""), _RANKINGS_KEPT)
+        self._saved = KeptValues(self._count_saved, _SUMS_KEPT)
         self._files = KeptValue(self._count_files)
 
     def misses(self, query: MissQuery) -> MissPage:
-        if query.name:
-            rows, total = self._rank(query.days, canonicalize_name(query.name))
-        else:
-            rows, total = _kept_for(self._ranked, query.days, lambda: self._rank(query.days, ""))
+        rows, total = self._rank(query.days, canonicalize_name(query.name)) if query.name else self._ranked(query.days)
         shown = rows[query.offset : query.offset + query.limit]
         with self._database().read() as connection:
             clients = self._clients(connection, query.days, shown)
@@ -156,7 +155,7 @@ class DemandReader:
         for total in matrix.totals():
             for state, count in total.states.items():
                 states[state] = states.get(state, 0) + count
-        downloads, saved, misses = _kept_for(self._saved, days, lambda: self._count_saved(days))
+        downloads, saved, misses = self._saved(days)
         wheels, size = self._files()
         disk = shutil.disk_usage(self._root)
         return Summary(
@@ -216,15 +215,6 @@ class DemandReader:
         with self._database().read() as connection:
             count, size = connection.execute(select(func.count(), func.sum(tables.wheels.c.size))).one()
         return int(count), int(size or 0)
-
-
-def _kept_for(kept: dict[int, KeptValue[Any]], days: int, make: Callable[[], Any]) -> Any:
-    """Return what is kept for a period; of periods nobody asked for lately nothing is."""
-    value = kept.pop(days, None) or KeptValue(make)
-    kept[days] = value
-    while len(kept) > _PERIODS_KEPT:
-        kept.pop(next(iter(kept)), None)
-    return value()
 
 
 def target_views(matrix: MatrixReader, configured: Sequence[str]) -> tuple[TargetView, ...]:

@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 from sqlalchemy import func, select
 
 from farm.adapters import tables
+from farm.adapters.overview_cells import NAMES_AT_ONCE
 from farm.model.attestation import parse_envelopes
 from farm.model.overview import PackageView, Verdict, VersionView, WantedBy, WheelPage, WheelView
 from farm.model.page import file_url
@@ -138,8 +139,12 @@ def _cells(pins: Sequence[PinCells], version: str, targets: Sequence[str]) -> tu
 
 def _downloads(connection: Connection, filenames: Sequence[str]) -> dict[str, int]:
     table = tables.downloads.c
-    query = select(table.filename, func.sum(table.count)).where(table.filename.in_(filenames)).group_by(table.filename)
-    return {row[0]: row[1] for row in connection.execute(query)}
+    counts: dict[str, int] = {}
+    for start in range(0, len(filenames), NAMES_AT_ONCE):
+        some = filenames[start : start + NAMES_AT_ONCE]
+        query = select(table.filename, func.sum(table.count)).where(table.filename.in_(some)).group_by(table.filename)
+        counts.update((row[0], row[1]) for row in connection.execute(query))
+    return counts
 
 
 def _wanted(connection: Connection, name: str) -> dict[str, tuple[WantedBy, ...]]:

@@ -90,8 +90,9 @@ STEPS: Sequence[tuple[int, tuple[str, ...]]] = (
             "DROP INDEX IF EXISTS attempts_by_state",
             "CREATE INDEX IF NOT EXISTS attempts_by_state ON attempts (state, id)",
             "CREATE INDEX IF NOT EXISTS attempts_by_state_and_name ON attempts (state, name)",
-            "CREATE INDEX IF NOT EXISTS attempts_by_target ON attempts (target, id)",
-            "CREATE INDEX IF NOT EXISTS attempts_by_run ON attempts (run, id)",
+            "CREATE INDEX IF NOT EXISTS attempts_by_target ON attempts (target, state, id)",
+            "CREATE INDEX IF NOT EXISTS attempts_by_target_and_name ON attempts (target, state, name)",
+            "CREATE INDEX IF NOT EXISTS attempts_by_run ON attempts (run, state, id)",
         ),
     ),
 )
@@ -143,8 +144,9 @@ attempts = Table(
     Index("attempts_by_key", "key", "id"),
     Index("attempts_by_state", "state", "id"),
     Index("attempts_by_state_and_name", "state", "name"),
-    Index("attempts_by_target", "target", "id"),
-    Index("attempts_by_run", "run", "id"),
+    Index("attempts_by_target", "target", "state", "id"),
+    Index("attempts_by_target_and_name", "target", "state", "name"),
+    Index("attempts_by_run", "run", "state", "id"),
 )
 
 # The files of the index: wheels that were built or uploaded, and sdists that were uploaded. `key`, `attempt` and `sdist` are

@@ -25,8 +25,8 @@ from farm.serve.api_changes import ChangeEndpoints
 from farm.serve.api_document import openapi
 from farm.serve.api_log import LogEndpoint
 from farm.serve.api_operations import READINGS, Asked
-from farm.serve.api_problem import LONGEST, problem, read_query
-from farm.serve.ask import joined
+from farm.serve.api_problem import LONGEST, problem, read_path, read_query
+from farm.serve.ask import base_of, joined
 from farm.serve.negotiate import choose_encoding, matches
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _guarded(endpoints: Mapping[str, Endpoint]) -> Endpoint:
 def _reading(overview: Overview, reading: Reading, cache_control: str) -> Endpoint:
     def answer(request: Request) -> Response:
         _check_accept(request)
-        asked = Asked(path=_path(request), query=read_query(request, reading.query), base=str(request.base_url).rstrip("/"))
+        asked = Asked(path=read_path(request), query=read_query(request, reading.query), base=base_of(request))
         found = reading.answer(overview, asked)
         if found is None:
             raise HTTPException(404, f"there is no {reading.name} {next(iter(asked.path.values()))[:100]!r}")
@@ -107,14 +107,6 @@ def _reading(overview: Overview, reading: Reading, cache_control: str) -> Endpoi
         return await run_in_threadpool(answer, request)
 
     return endpoint
-
-
-def _path(request: Request) -> dict[str, str]:
-    values: dict[str, str] = dict(request.path_params)
-    for name, value in values.items():
-        if len(value) > LONGEST or "\0" in value:
-            raise HTTPException(404, f"there is no such {name}")
-    return values
 
 
 def _fixed(cache_control: str, content: Callable[[str], bytes]) -> Endpoint:

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from farm.errors import UsageError
-from farm.serve.api_problem import problem
+from farm.serve.api_problem import problem, read_path
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -83,7 +83,7 @@ class ChangeEndpoints:
 
     async def remove(self, request: Request) -> Response:
         await run_in_threadpool(self._admit, request)
-        name = request.path_params["name"]
+        name = read_path(request)["name"]
         try:
             found = await run_in_threadpool(self._changes.remove, name)
         except UsageError as error:

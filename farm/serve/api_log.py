@@ -10,10 +10,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 
-from farm.serve.api_problem import Parameter, read_query
+from farm.serve.api_problem import Parameter, read_path, read_query
 from farm.serve.ask import joined
 from farm.serve.negotiate import matches
-from farm.serve.ranges import Unsatisfiable, parse_range
+from farm.serve.ranges import Unsatisfiable, holds, parse_range
 from farm.serve.tail import Tails, read_pieces
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class LogEndpoint:
 
     async def get(self, request: Request) -> Response:
         asked = read_query(request, LOG_QUERY)
-        identity = request.path_params["id"]
+        identity = read_path(request)["id"]
         accept = joined(request, "accept") or "*/*"
         path = await run_in_threadpool(self._overview.log, identity)
         if path is None:
@@ -80,7 +80,7 @@ class LogEndpoint:
         try:
             if offset > size:
                 raise Unsatisfiable
-            part = None if offset else parse_range(request.headers.get("range"), size)
+            part = parse_range(request.headers.get("range"), size) if not offset and holds(request.headers.get("if-range"), etag) else None
         except Unsatisfiable:
             raise HTTPException(416, f"the log has {size} bytes", {"Content-Range": f"bytes */{size}"}) from None
         first, end = part or (offset, size)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 from farm.model import overview as records
+from farm.model import overview_runs as runs
 from farm.model.attempt import State as BuildState
 from farm.model.report import State
 from farm.serve.api_problem import Parameter
@@ -70,7 +71,7 @@ class ApiPackage:
 class Nights:
     """The last nights, newest first."""
 
-    nights: tuple[records.NightRow, ...]
+    nights: tuple[runs.NightRow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +89,9 @@ def _matrix_query(asked: Asked) -> records.MatrixQuery:
     )  # fmt: skip
 
 
-def _builds(overview: Overview, asked: Asked) -> records.BuildPage:
+def _builds(overview: Overview, asked: Asked) -> runs.BuildPage:
     given = asked.query
-    query = records.BuildQuery(
+    query = runs.BuildQuery(
         name=given["name"], states=given["state"], target=given["target"], run=given["run"], after=given["after"], limit=given["limit"]
     )
     return overview.builds(query)
@@ -104,14 +105,14 @@ def _package(overview: Overview, asked: Asked) -> ApiPackage | None:
     return ApiPackage(package=found, client_lines=client_lines(asked.base, found.name, newest))
 
 
-def _misses(overview: Overview, asked: Asked) -> records.MissPage:
+def _misses(overview: Overview, asked: Asked) -> runs.MissPage:
     given = asked.query
-    return overview.misses(records.MissQuery(days=given["days"], name=given["name"], offset=given["offset"], limit=given["limit"]))
+    return overview.misses(runs.MissQuery(days=given["days"], name=given["name"], offset=given["offset"], limit=given["limit"]))
 
 
 READINGS: tuple[Reading, ...] = (
     Reading(
-        path="/summary", name="summary", about="The farm at a glance.", gives=records.Summary, query=(_DAYS,),
+        path="/summary", name="summary", about="The farm at a glance.", gives=runs.Summary, query=(_DAYS,),
         answer=lambda overview, asked: overview.summary(asked.query["days"]),
     ),
     Reading(
@@ -136,7 +137,7 @@ READINGS: tuple[Reading, ...] = (
         answer=lambda overview, asked: overview.wheels(asked.query["name"], asked.query["after"], asked.query["limit"]),
     ),
     Reading(
-        path="/builds", name="builds", about="Attempts, newest first.", gives=records.BuildPage, answer=_builds,
+        path="/builds", name="builds", about="Attempts, newest first.", gives=runs.BuildPage, answer=_builds,
         query=(
             Parameter(name="name", about="Of this project."),
             Parameter(name="state", about="In one of these states.", many=True, choices=BUILD_STATES),
@@ -148,10 +149,10 @@ READINGS: tuple[Reading, ...] = (
     ),
     Reading(
         path="/builds/{id}", name="build", about="An attempt: diagnosis, earlier attempts, how to do it again.",
-        gives=records.BuildView, answer=lambda overview, asked: overview.build(asked.path["id"]),
+        gives=runs.BuildView, answer=lambda overview, asked: overview.build(asked.path["id"]),
     ),
     Reading(
-        path="/queue", name="queue", about="What is under way, and what waits.", gives=records.Queue,
+        path="/queue", name="queue", about="What is under way, and what waits.", gives=runs.Queue,
         answer=lambda overview, _: overview.queue(),
     ),
     Reading(
@@ -159,12 +160,12 @@ READINGS: tuple[Reading, ...] = (
         answer=lambda overview, asked: Nights(nights=overview.nights(asked.query["limit"])),
     ),
     Reading(
-        path="/nights/{id}", name="night", about="A night: its report, its builds on a time line.", gives=records.NightView,
+        path="/nights/{id}", name="night", about="A night: its report, its builds on a time line.", gives=runs.NightView,
         answer=lambda overview, asked: overview.night(asked.path["id"]),
     ),
     Reading(
         path="/misses", name="misses", about="Sdists that clients fetched to compile them, the most frequent first.",
-        gives=records.MissPage, answer=_misses,
+        gives=runs.MissPage, answer=_misses,
         query=(
             _DAYS, Parameter(name="name", about="Of this project."),
             Parameter(name="offset", about="Pass over so many.", kind="integer", default=0, least=0, most=10_000), _LIMIT,

@@ -89,6 +89,15 @@ class Parameter:
         return value
 
 
+def read_path(request: Request) -> dict[str, str]:
+    """Return the parameters of the path. HTTPException 404 for what no name or id is like: too long, or with NUL."""
+    values: dict[str, str] = dict(request.path_params)
+    for name, value in values.items():
+        if len(value) > LONGEST or "\0" in value:
+            raise HTTPException(404, f"there is no such {name}")
+    return values
+
+
 def read_query(request: Request, parameters: tuple[Parameter, ...]) -> dict[str, Any]:
     """Return all parameters by name. HTTPException 400 for a value that cannot be, and for a name that is none."""
     known = {parameter.name for parameter in parameters}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from farm.model.page import JSON
@@ -17,6 +18,14 @@ def joined(request: Request, header: str) -> str | None:
     """Return all values of a header as one list (RFC 9110 5.3), or None."""
     values = request.headers.getlist(header)
     return ", ".join(values) if values else None
+
+
+def base_of(request: Request) -> str:
+    """Return the server's URL as the client has it, without a slash at its end. HTTPException 400 when its Host header is none."""
+    try:
+        return str(request.base_url).rstrip("/")
+    except ValueError:
+        raise HTTPException(400, "expected a host name in the Host header") from None
 
 
 def redirect(request: Request, to: str) -> Response:

@@ -7,24 +7,17 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from farm.model.overview import (
+    from farm.model.overview import GapPage, Matrix, MatrixQuery, PackageView, SetPage, SetView, TargetView, WheelPage
+    from farm.model.overview_runs import (
         BuildPage,
         BuildQuery,
         BuildView,
-        GapPage,
-        Matrix,
-        MatrixQuery,
         MissPage,
         MissQuery,
         NightRow,
         NightView,
-        PackageView,
         Queue,
-        SetPage,
-        SetView,
         Summary,
-        TargetView,
-        WheelPage,
     )
 
 

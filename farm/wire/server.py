@@ -119,6 +119,7 @@ def _application(settings: Settings, env: Mapping[str, str], shared: Shared) -> 
     uploads = make_upload_routes(settings, store, access, views.project, host_environment(env))
     tally = Tally()
     overview = make_overview(settings, store)
+    threading.Thread(target=overview.warm, name="warm", daemon=True).start()
     tails = Tails(overview)
     demand = follow_demand(settings, env, store, tally)
     try:

@@ -11,19 +11,12 @@ from typing import TYPE_CHECKING
 
 from farm.model.outcome import Diagnosis, Remedy
 from farm.model.overview import (
-    BuildView,
     Cell,
     Matrix,
     MatrixRow,
-    MissPage,
-    MissRow,
-    NightRow,
-    NightView,
     PackageView,
     SetPage,
     SetRow,
-    Span,
-    Summary,
     TargetTotals,
     TargetView,
     Verdict,
@@ -31,6 +24,7 @@ from farm.model.overview import (
     WantedBy,
     WheelView,
 )
+from farm.model.overview_runs import BuildView, MissPage, MissRow, NightRow, NightView, Span, Summary
 from farm.serve.web.words import BUILD_STATES, CELL_STATES
 from tests.fakes.overview import NOON, FakeOverview, build_row, night_row
 
@@ -38,7 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from farm.model.overview import BuildRow, MatrixQuery, MissQuery
+    from farm.model.overview import MatrixQuery
+    from farm.model.overview_runs import BuildRow, MissQuery
 
 EVIL = "<script>alert(1)</script>\"'&<img src=x onerror=alert(2)>\x1b[31m\u202egpj\x00"
 TARGETS = (

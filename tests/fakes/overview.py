@@ -10,26 +10,15 @@ from packaging.utils import canonicalize_name
 
 from farm.model.outcome import Diagnosis
 from farm.model.overview import (
-    BuildPage,
-    BuildRow,
-    BuildView,
     Cell,
     Gap,
     GapPage,
     Matrix,
     MatrixRow,
-    MissPage,
-    MissRow,
-    NightRow,
-    NightView,
     PackageView,
-    Queue,
-    RunView,
     SetPage,
     SetRow,
     SetView,
-    Span,
-    Summary,
     TargetTotals,
     TargetView,
     Verdict,
@@ -37,6 +26,19 @@ from farm.model.overview import (
     WantedBy,
     WheelPage,
     WheelView,
+)
+from farm.model.overview_runs import (
+    BuildPage,
+    BuildRow,
+    BuildView,
+    MissPage,
+    MissRow,
+    NightRow,
+    NightView,
+    Queue,
+    RunView,
+    Span,
+    Summary,
     Worker,
 )
 from farm.model.report import THERE
@@ -44,7 +46,8 @@ from farm.model.report import THERE
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from farm.model.overview import BuildQuery, MatrixQuery, MissQuery
+    from farm.model.overview import MatrixQuery
+    from farm.model.overview_runs import BuildQuery, MissQuery
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 TARGETS = ("cp311-manylinux_2_36_x86_64", "cp313-musllinux_1_2_x86_64")

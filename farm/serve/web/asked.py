@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlencode
 
-from farm.model.overview import BuildQuery, MatrixQuery, MissQuery
+from farm.model.overview import MatrixQuery
+from farm.model.overview_runs import BuildQuery, MissQuery
 from farm.serve.web.words import BUILD_STATES, CELL_STATES
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 300
 _MOST_ROWS = 200
+_MOST_VALUES = 50
 _MOST_DAYS = 366
 
 
@@ -75,7 +77,7 @@ def _text(asked: QueryParams, name: str) -> str:
 
 
 def _texts(asked: QueryParams, name: str) -> tuple[str, ...]:
-    values = (value.strip()[:_LONGEST].replace("\0", "") for value in asked.getlist(name))
+    values = (value.strip()[:_LONGEST].replace("\0", "") for value in asked.getlist(name)[:_MOST_VALUES])
     return tuple(dict.fromkeys(value for value in values if value))
 
 

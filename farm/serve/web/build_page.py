@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from markupsafe import Markup
 
 from farm.serve.web.ansi import line_items
-from farm.serve.web.excerpt import read_excerpt, read_lines
+from farm.serve.web.excerpt import LONGEST, read_excerpt, read_lines
 from farm.serve.web.shown import API, Shown, missing
 from farm.serve.web.templates import count
 
@@ -107,7 +107,9 @@ async def _follow_items(pieces: AsyncIterator[bytes]) -> AsyncIterator[Markup]:
     """Yield whole lines as they come; the last one also without its end."""
     number, rest = 1, b""
     async for piece in pieces:
-        *lines, rest = (rest + piece).split(b"\n")
+        first, *others = piece.split(b"\n")
+        # What nobody reads of a line is not gathered either: a log may be one line of any length.
+        *lines, rest = (rest + first[: max(LONGEST - len(rest), 0)], *others)
         if lines:
             texts = [line.decode("utf-8", "replace") for line in lines]
             yield Markup("").join(line_items(texts, number))

@@ -15,7 +15,7 @@ _HEAD = 120
 _AROUND = 40
 _TAIL = 400
 # What is beyond is a line's that nobody reads whole; it is read past in pieces.
-_LONGEST = 1 << 16
+LONGEST = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +32,10 @@ class Stretch:
 
 def read_lines(file: BinaryIO) -> Iterator[str]:
     r"""Yield the lines of a log, counted as the diagnosis counts them: by "\n" alone."""
-    while line := file.readline(_LONGEST):
+    while line := file.readline(LONGEST):
         rest = line
-        while len(rest) == _LONGEST and not rest.endswith(b"\n"):
-            rest = file.readline(_LONGEST)
+        while len(rest) == LONGEST and not rest.endswith(b"\n"):
+            rest = file.readline(LONGEST)
         yield line.decode("utf-8", "replace").rstrip("\n")
 
 

@@ -10,7 +10,7 @@ from farm.serve.web.templates import duration, segment
 from farm.serve.web.words import BUILDS, word
 
 if TYPE_CHECKING:
-    from farm.model.overview import NightView, Span
+    from farm.model.overview_runs import NightView, Span
 
 _WIDTH: Final = 1160
 _LEFT: Final = 52

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final
 from markupsafe import Markup
 from packaging.utils import canonicalize_name
 from starlette.concurrency import iterate_in_threadpool
-from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from farm.errors import FarmError
-from farm.model.overview import BuildQuery
-from farm.serve.ask import redirect
+from farm.model.overview_runs import BuildQuery
+from farm.serve.api_problem import read_path
+from farm.serve.ask import base_of, redirect
 from farm.serve.lines import beside_line, client_lines
 from farm.serve.pages import PROJECT
 from farm.serve.web import asked
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from farm.model.overview import BuildRow
+    from farm.model.overview_runs import BuildRow
     from farm.serve.overview import Overview
     from farm.serve.web.build_page import Follow
 
@@ -57,14 +57,6 @@ class SiteOptions:
     strict: bool = False
     private: bool = False
     follow: Follow | None = None
-
-
-def base_of(request: Request) -> str:
-    """Return the server's URL as the client has it, without a slash at its end. HTTPException 400 when its Host header is none."""
-    try:
-        return str(request.base_url).rstrip("/")
-    except ValueError:
-        raise HTTPException(400, "expected a host name in the Host header") from None
 
 
 async def _between(head: str, stream: Iterator[Markup] | AsyncIterator[Markup], tail: str) -> AsyncIterator[str]:
@@ -96,6 +88,7 @@ class Site:
 
     def _page(self, make: Callable[[Request], Shown | Response]) -> Callable[[Request], Response]:
         def page(request: Request) -> Response:
+            read_path(request)
             try:
                 shown = make(request)
             except FarmError as error:

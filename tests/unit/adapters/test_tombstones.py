@@ -42,8 +42,8 @@ def test_a_catalogue_from_before_gets_the_same_tables_as_a_new_one(tmp_path: Pat
     with sqlite3.connect(tmp_path / "old.sqlite") as raw:
         for table in tables.metadata.tables.keys() - {"farm_schema", "attempts", "wheels", "pages", "serial"}:
             raw.execute(f"DROP TABLE {table}")
-        for index in ("attempts_by_state", "attempts_by_state_and_name", "attempts_by_target", "attempts_by_run"):
-            raw.execute(f"DROP INDEX {index}")
+        for index in ("state", "state_and_name", "target", "target_and_name", "run"):
+            raw.execute(f"DROP INDEX attempts_by_{index}")
         raw.execute("CREATE INDEX attempts_by_state ON attempts (state)")
         raw.execute("ALTER TABLE wheels DROP COLUMN uploader")
         raw.execute("UPDATE farm_schema SET version = 1")
