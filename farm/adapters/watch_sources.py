@@ -108,7 +108,7 @@ class WatchSources:
         unset = [name for name in _VARIABLE.findall(source) if not self._env.get(name)]
         if unset:
             raise UsageError(
-                f"{source}: expected the variable {unset[0]} in the environment, found none",
+                f"{shown_source(source)}: expected the variable {unset[0]} in the environment, found none",
                 solution=f"set {unset[0]} where the farm runs (cron and systemd start without your shell's variables)",
             )
         return _VARIABLE.sub(lambda match: self._env[match[1]], source)

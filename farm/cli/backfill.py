@@ -58,7 +58,7 @@ def backfill(context: Context, /, *, targets: tuple[str, ...], days: int, refres
             tell_carried(done, lost)
         _tell(found, days)
     good = not found.gaps and not found.unknown
-    return (3 if found.unknown else 0 if good else 1) if done is None else carried_code(done, good=good)
+    return (3 if found.unknown else 0 if good else 1) if done is None else carried_code(done, good=good, unknown=bool(found.unknown))
 
 
 def _build(farm: Farm, terms: Terms, options: dict[str, Any], *, verbose: bool) -> tuple[Carried, dict[str, str]]:

@@ -108,7 +108,7 @@ def show(context: Context, /, name: str, *, as_json: bool, everything: bool) -> 
 def run(context: Context, /, name: str, *, budget: float | None, as_json: bool) -> int:
     """Build for a campaign: the newest releases first, older ones of a project once its newest is there.
 
-    What failed lately waits, as in `farm nightly`. Exit code 0 when all is there afterwards, else 1.
+    What failed lately waits, as in `farm nightly`. Exit code 0 when all is there afterwards, 3 when an index did not answer, else 1.
     """
     from farm.wire import Farm  # noqa: PLC0415 - after the cheap checks
     from farm.wire.campaign import board, demands, find  # noqa: PLC0415 - the same
@@ -136,7 +136,7 @@ def run(context: Context, /, name: str, *, budget: float | None, as_json: bool) 
     else:
         tell_carried(done, lost)
         _tell(found, everything=False)
-    return carried_code(done, good=found.count("upstream", "farm") == len(found.goals))
+    return carried_code(done, good=found.count("upstream", "farm") == len(found.goals), unknown=found.count("unknown") > 0)
 
 
 @campaign.command()
@@ -153,13 +153,13 @@ def close(context: Context, /, name: str) -> int:
     return 0
 
 
-def carried_code(done: Carried, *, good: bool) -> int:
-    """Return the exit code of a run; the farm's own failure is raised once the rest was told."""
+def carried_code(done: Carried, *, good: bool, unknown: bool) -> int:
+    """Return the exit code of a run; the farm's own failure is raised once the rest was told. `unknown`: an index did not answer."""
     if isinstance(done.broken, FarmError):
         raise done.broken
     if done.broken is not None:
         return FarmError.exit_code
-    return Interrupted.exit_code if done.stopped else 0 if good else 1
+    return Interrupted.exit_code if done.stopped else 3 if unknown else 0 if good else 1
 
 
 def tell_carried(done: Carried, lost: dict[str, str]) -> None:

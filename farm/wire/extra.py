@@ -43,9 +43,16 @@ def carry_out(farm: Farm, wanted: Callable[[], Plan], asked: Asked, stage: Stage
     begun = False
     try:
         for _ in range(_ROUNDS):
-            with stage.looking() as progress:
-                farm.progress = progress
-                plan = wanted()
+            try:
+                with stage.looking() as progress:
+                    farm.progress = progress
+                    plan = wanted()
+            except (FarmError, KeyboardInterrupt) as error:
+                if not begun:
+                    raise
+                # What was built is told whatever goes wrong afterwards.
+                found = replace(found, broken=error) if isinstance(error, FarmError) else replace(found, stopped=True)
+                break
             left = None if asked.budget is None else max(0.0, asked.budget - (farm.clock.monotonic() - began))
             work = choose(farm, Watched(plan=replace(plan, jobs=tuple(job for job in plan.jobs if job.id not in tried))), left)
             waiting = tuple(dict.fromkeys((*found.waiting, *work.waiting)))

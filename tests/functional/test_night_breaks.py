@@ -13,13 +13,16 @@ from sqlalchemy import delete, insert, text
 from farm.adapters import tables
 from farm.config import load
 from farm.engine.local import Finished, LocalEngine
+from farm.errors import UpstreamError
 from farm.model.campaign import Campaign
 from farm.model.messages import Build, BuildDone
 from farm.model.watch import WatchSet
 from farm.wire import Farm
 from farm.wire.assembly import Silent
+from farm.wire.extra import carry_out
 from farm.wire.night import Asked, Busy, Stage, run_night
 from farm.wire.records import write_down
+from farm.wire.watch import look, sets
 from farm.work.build import build
 from tests.fakes import nouns
 from tests.fakes.work import make_bench
@@ -192,3 +195,27 @@ def test_what_a_night_would_build_for_a_campaign_says_so(shell: Shell, index: In
     assert {(item.name, item.target, item.sets) for item in found.planned} == {
         ("first", TARGET, ("app",)), ("first", other, ("campaign next",)),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("event", "stopped"), [("set", False), ("key", True)])
+def test_what_a_campaign_built_is_told_whatever_happens_then(
+    shell: Shell, index: IndexServer, tmp_path: Path, event: str, *, stopped: bool
+) -> None:
+    add_wheel(index, "setuptools", "80.0")
+    add_sdist(index, "first", "1.0", tmp_path)
+    watch(shell, app="first\n")
+    (tmp_path / "bench").mkdir()
+    watcher = Watcher(impatient=event == "key")
+    plans = []
+    with Unlucky(load(shell.folder / "config.toml", home=shell.folder), shell.env) as farm:
+        farm.bench_folder = tmp_path / "bench"
+        plans.append(look(farm, sets(farm)).plan)
+
+        def wanted() -> Plan:
+            if not plans:
+                raise UpstreamError("the index is gone", solution="wait")
+            return plans.pop()
+
+        done = carry_out(farm, wanted, Asked(), Stage(looking=watcher.looking, building=watcher.building))
+    assert [(row.name, row.state) for row in done.rows] == [("first", "failed")]
+    assert (done.stopped, done.broken is not None) == (stopped, not stopped)

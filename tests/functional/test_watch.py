@@ -357,3 +357,22 @@ def test_a_set_that_is_registered_and_read_during_a_look_at_all_is_not_forgotten
         look(farm, sets(farm), meanwhile)
     assert ready.run("watch", "show", "late", "--json").json["look"] is not None
     assert ready.run("gc", "--dry-run").code == 0
+
+
+def test_a_password_beside_a_variable_that_is_not_set_is_shown_nowhere(ready: Shell) -> None:
+    source = "https://me:hunter2@files.invalid/${NOBODY_SETS_THIS}/requirements.txt"
+    added = ready.run("watch", "add", source, "--name", "shop")
+    assert "NOBODY_SETS_THIS" in added.err
+    assert "hunter2" not in added.out + added.err
+
+
+@pytest.mark.parametrize("command", ["campaign", "backfill"])
+def test_an_index_that_is_down_is_an_exit_code_of_its_own(stocked: IndexServer, ready: Shell, command: str) -> None:
+    ready.requirements("there==1.0")
+    ready.run("watch", "add", "requirements.txt", "--name", "shop")
+    assert ready.run("watch", "check").code == 0
+    ready.run("campaign", "new", "--target", TARGET, "--name", "next")
+    stocked.fail("/simple/there/", "500")
+    arguments = ("campaign", "run", "next") if command == "campaign" else ("backfill", "--build", "--refresh")
+    done = ready.run(*arguments)
+    assert done.code == 3, done.out + done.err
