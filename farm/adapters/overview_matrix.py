@@ -48,11 +48,12 @@ _OF_PIN = and_(
     tables.attempts.c.target == tables.cells.c.target,
 )  # fmt: skip
 _TELLS_MORE = or_(tables.cells.c.state == "build", tables.attempts.c.state.concat("").in_(("published", *UNDER_WAY)))
-# Projects with a pin that was missing when a survey looked and was tried since, or that no survey has looked at.
+# Projects with a pin that was missing when a survey looked and was tried since, that no survey has looked at, or that was uploaded.
 _SINCE: tuple[Select[Any], ...] = (
     select(tables.cells.c.name)
     .where(tables.cells.c.state.in_((*MISSING, "unknown")), exists().where(_SAME_PIN, _TELLS_MORE).correlate(tables.cells))
     .distinct(),
+    select(tables.wheels.c.name).where(tables.wheels.c.attempt == "").distinct(),
     select(tables.attempts.c.name).where(~exists().where(_OF_PIN).correlate(tables.attempts)).distinct(),
 )
 
