@@ -39,8 +39,10 @@ class LogLine:
         refuse the line.
         """
         moment = self.time.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
-        said = {"time": moment, "level": self.level, "logger": self.logger, "event": self.event, "message": self.message}
-        said |= {name: value for name, value in self.fields.items() if value is not None and value != "" and name not in said}  # type: ignore[misc]
+        said: dict[str, str | float | bool | None] = {
+            "time": moment, "level": self.level, "logger": self.logger, "event": self.event, "message": self.message,
+        }  # fmt: skip
+        said |= {name: value for name, value in self.fields.items() if value is not None and value != "" and name not in said}
         return json.dumps({name: _HALVES.sub("\ufffd", value) if isinstance(value, str) else value for name, value in said.items()})
 
 

@@ -58,7 +58,7 @@ class Counting:
         if self._thread.is_alive():
             self._thread.join(_STOP_SECONDS)
         if not self._thread.is_alive():
-            self.flush()
+            self._try()
 
     def flush(self) -> None:
         """Keep what was counted since the last time."""
@@ -97,10 +97,13 @@ class Counting:
 
     def _run(self) -> None:
         while not self._ended.wait(_SECONDS):
-            try:
-                self.flush()
-            except Exception:  # noqa: BLE001 - whatever it is, what comes in the next few seconds is counted again
-                _log.exception("what clients fetched could not be counted")
+            self._try()
+
+    def _try(self) -> None:
+        try:
+            self.flush()
+        except Exception:  # noqa: BLE001 - whatever it is: what comes next is counted again, and a server that ends has more to end
+            _log.exception("what clients fetched could not be counted")
 
 
 def _real(taken: Mapping[Answered, int], store: Store) -> Mapping[Answered, int]:

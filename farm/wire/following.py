@@ -45,6 +45,8 @@ class Following:
         self._builder = builder
 
     def close(self) -> None:
+        if self._builder is not None:
+            self._builder.stop()
         self._counting.close()
         if self._builder is not None:
             self._builder.close()
@@ -77,9 +79,13 @@ class DemandBuilder:
     def start(self) -> None:
         self._thread.start()
 
+    def stop(self) -> None:
+        """Tell the build that runs, if any, to end, and begin none; do not wait."""
+        self._stop.set()
+
     def close(self) -> None:
         """Stop the build that runs, if any, and end."""
-        self._stop.set()
+        self.stop()
         if self._thread.is_alive():
             self._thread.join(_STOP_SECONDS)
 

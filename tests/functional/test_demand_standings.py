@@ -23,9 +23,11 @@ from farm.model.demand_seen import MissKey, Seen
 from farm.model.package import Version
 from farm.model.settings import Settings
 from farm.model.target import parse_target
+from farm.serve.tally import Asked, Tally, answered
 from farm.wire import Farm
+from farm.wire.counting import Counting
 from farm.wire.demand import client_sets, missed, wants
-from farm.wire.following import DemandBuilder
+from farm.wire.following import DemandBuilder, Following
 from farm.wire.keep import read_roots
 from tests.fakes.store import Wheelmaker
 
@@ -159,3 +161,27 @@ def test_what_was_built_for_an_open_campaign_is_no_garbage(farm: Farm, tmp_path:
     assert {(str(name), str(version)) for name, version in read_roots(farm, ()).pins} == {("new", "2.0")}
     farm.records.campaigns.close("next", now)
     assert read_roots(farm, ()).pins == frozenset()
+
+
+def test_counts_that_cannot_be_kept_leave_no_build_behind(farm: Farm, settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    begun, stopped, tally = threading.Event(), threading.Event(), Tally()
+
+    def build(wish: Wish, stop: threading.Event) -> bool:
+        begun.set()
+        assert stop.wait(20)
+        stopped.set()
+        return False
+
+    def told(seen: Seen) -> None:
+        # The build is told to end first: a catalogue that hangs must not use up the time that a service manager gives.
+        assert stopped.wait(20)
+        raise ValueError(seen)
+
+    builder = DemandBuilder(settings, build, SystemClock(), Pace(settle=0.0))
+    builder.start()
+    builder.told(Seen(misses={key("demo"): 1}))
+    assert begun.wait(20)
+    tally.note(answered(Asked(method="GET", path="/packages/aa/bb/demo-1.0.tar.gz", agent=b"pip/25.3", start=True), 307))
+    Following(Counting(tally, farm.store, SystemClock(), told), builder).close()
+    assert stopped.is_set()
+    assert "could not be counted" in caplog.text
