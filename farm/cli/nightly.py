@@ -75,12 +75,20 @@ class Given:
         """Return what a line in cron says again."""
         found: list[str] = []
         if self.budget is not None:
-            found += ["--budget", f"{self.budget:.3f}".rstrip("0").rstrip(".") + "s" if self.budget else "0"]
+            found += ["--budget", _said(self.budget)]
         if self.jobs:
             found += ["--jobs", str(self.jobs)]
         for path in self.reports:
             found += ["--report", str(path.absolute())]
         return tuple(found)
+
+
+def _said(seconds: float) -> str:
+    """Return a duration in the largest unit that it is a whole number of, as people write it."""
+    for unit, size in (("h", 3600), ("m", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds / size:.0f}{unit}"
+    return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s" if seconds else "0"
 
 
 @click.command()

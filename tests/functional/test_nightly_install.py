@@ -113,7 +113,7 @@ def test_units_are_written_enabled_replaced_and_removed(shell: Shell, programs: 
     assert done.code == 0, done.err
     folder = Path(shell.env["HOME"]) / ".config/systemd/user"
     service, timer = ((folder / f"farm-nightly.{kind}").read_text() for kind in ("service", "timer"))
-    assert f'"{sys.executable}" "-m" "farm" "--config" "{shell.folder}/config.toml" "nightly" "--budget" "5400s"' in service
+    assert f'"{sys.executable}" "-m" "farm" "--config" "{shell.folder}/config.toml" "nightly" "--budget" "90m"' in service
     assert "OnCalendar=*-*-* 01:10:00\nPersistent=true\n" in timer
     asked = (Path(shell.env["HOME"]) / "asked").read_text().splitlines()
     assert asked == ["--user daemon-reload", "--user enable --now farm-nightly.timer"]
