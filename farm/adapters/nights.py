@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 400
 _KEPT_TRIES = 12
+_KEPT_NIGHTS = 400
 
 
 class Nights:
@@ -31,11 +32,16 @@ class Nights:
         self._database = database
 
     def begin(self, night: str, started: datetime) -> None:
-        """Record a night that starts. One that was running before is dead: whoever calls this holds the lock of nights."""
+        """Record a night that starts; of more than a year's nights the oldest are let go.
+
+        One that was running before is dead: whoever calls this holds the lock of nights.
+        """
         table = tables.nights
         with self._database.write() as connection:
             connection.execute(update(table).where(table.c.state == "running").values(state="killed", ended=started))
             connection.execute(insert(table).values(id=night, started=started, ended=None, state="running", report=""))
+            old = select(table.c.id).order_by(table.c.started.desc()).offset(_KEPT_NIGHTS).limit(_AT_ONCE)
+            connection.execute(delete(table).where(table.c.id.in_(connection.execute(old).scalars().all())))
 
     def end(self, night: str, state: str, ended: datetime, report: str) -> None:
         table = tables.nights

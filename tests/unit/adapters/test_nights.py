@@ -53,6 +53,17 @@ def test_a_night_that_is_running_when_the_next_begins_was_killed(catalogue: Cata
     assert nights.find("%") == ()
 
 
+def test_more_than_a_year_of_nights_is_kept_and_no_more(catalogue: Catalogue) -> None:
+    nights = Nights(catalogue.database)
+    row = {"ended": NOON, "state": "ended", "report": "{}"}
+    with catalogue.database.write() as connection:
+        days = ({"id": f"n{day:03}", "started": NOON + timedelta(days=day), **row} for day in range(410))
+        connection.execute(insert(tables.nights), list(days))
+    nights.begin("now", NOON + timedelta(days=500))
+    kept = [night.id for night in nights.begun(1000)]
+    assert (len(kept), kept[0], kept[-1]) == (400, "now", "n011")
+
+
 def test_tries_are_newest_first_and_without_those_under_way(catalogue: Catalogue) -> None:
     for number, (state, cause) in enumerate([("failed", "network"), ("failed", "killed"), ("building", "")]):
         attempt(catalogue, f"a{number}", state, cause)
